@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* espat: an ESP-AT modem in software.
+ *
+ * The engine is a pure function of its inputs: bytes from the host, events from the network, and the time, which is
+ * always an argument. It owns no socket, calls no clock, never allocates, never blocks and has no globals; nothing
+ * calls back into it. One thread at a time per modem.
+ *
+ * After every call into the engine a port does the same four things, in this order:
+ *   1. while espat_next_action gives one, do it;
+ *   2. for each link with espat_link_tx_buf bytes, write them and say how many with espat_link_tx_ack;
+ *   3. write what espat_uart_tx_vec offers to the host and say how many with espat_uart_tx_ack;
+ *   4. arm one timer at espat_deadline; when it comes, espat_tick.
+ * and reads from the host while espat_uart_rx takes bytes, and from a link while espat_link_rx_vec has room. */
+#ifndef ESPAT_ESPAT_H
+#define ESPAT_ESPAT_H
+
+#include <espat/state.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---------------------------------------------------------------- life */
+
+/* What differs between firmware versions and chips; constant data. */
+typedef struct espat_profile {
+    const char *firmware;        /* as the command line names it: "2.1" */
+    const char *chip;            /* as the command line names it: "host", "esp32", ... */
+    const char *version;         /* AT+GMR: four numbers */
+    const char *chip_text;       /* AT+GMR: between " - " */
+    const char *sdk;             /* AT+GMR */
+    const char *module;          /* AT+GMR: Bin version's */
+    uint16_t window_bytes;       /* receive window of a link */
+    uint16_t send_max;           /* one AT+CIPSEND */
+    uint16_t ipd_max;            /* one active +IPD of a TCP link */
+    uint8_t tls_links;           /* SSL links at once */
+    bool tls_server, tls_psk;
+    uint32_t baud_max;
+} espat_profile_t;
+
+/* The profile of a firmware ("2.1") and chip ("host", "esp32", "esp32s2", "esp8266"), or NULL for an unknown pair. */
+const espat_profile_t *espat_profile_find(const char *firmware, const char *chip);
+
+/* What a modem is made with. All zero is a working configuration. Pointers must outlive the modem. */
+typedef struct espat_config {
+    const espat_profile_t *profile; /* NULL: firmware 2.1 on host */
+    espat_mac_t mac;                /* the station's; the SoftAP's is one higher. All zero: 02:00:00:00:00:01 */
+    const char *join_ssid;          /* not NULL: factory settings are station mode and this access point, joined at boot */
+    const char *join_password;      /* NULL: open */
+    uint32_t baud;                  /* the factory rate; 0: 115200 */
+    /* Called with one line of text (no line end) for each refused command, with the rule that refused it, and for what
+     * the host is not told. NULL: nothing. It must not call the engine. */
+    void (*trace)(void *user, const char *text);
+    void *user;
+} espat_config_t;
+
+/* Makes *e a modem with factory settings, switched off. Put stored settings in, then espat_boot. */
+void espat_init(espat_t *e, const espat_config_t *config);
+
+/* Switches it on, or off and on again: every link is forgotten (ESPAT_ACTION_RESTART says so), settings come from what
+ * is stored, and "ready" is printed. A host that attaches to a running modem needs no call. */
+void espat_boot(espat_t *e, uint64_t now);
+
+/* ---------------------------------------------------------------- the host's side (UART) */
+
+/* Bytes from the host; n may be anything. Returns how many were taken, fewer than n when there is no room: hold the
+ * rest (that is the RTS line) and offer it again after espat_uart_tx_ack. One call is one read of the port. */
+size_t espat_uart_rx(espat_t *e, const uint8_t *p, size_t n, uint64_t now);
+
+/* Bytes to the host, in order, in at most max pieces; returns the number of pieces, 0 for nothing to send. Pieces may
+ * point into receive windows. Valid until the next call that is not espat_uart_tx_*. */
+size_t espat_uart_tx_vec(const espat_t *e, espat_span_t *pieces, size_t max);
+
+/* The first piece alone; *n is 0 for nothing to send. */
+const uint8_t *espat_uart_tx_buf(const espat_t *e, size_t *n);
+
+/* The first n of the bytes offered have left. */
+void espat_uart_tx_ack(espat_t *e, size_t n, uint64_t now);
+
+/* ---------------------------------------------------------------- the network's side */
+
+/* Room in a link's receive window, in at most 2 pieces: read the socket straight into it. Returns the number of pieces;
+ * 0: the window is full or the link is not open: stop reading, so that TCP itself pushes back. */
+size_t espat_link_rx_vec(espat_t *e, uint8_t link, espat_span_t pieces[2]);
+
+/* The first piece alone; *room is 0 for none. */
+uint8_t *espat_link_rx_buf(espat_t *e, uint8_t link, size_t *room);
+
+/* n bytes were read into it. */
+void espat_link_rx_ack(espat_t *e, uint8_t link, size_t n, uint64_t now);
+
+/* Bytes to the network; *n is 0 for none. */
+const uint8_t *espat_link_tx_buf(const espat_t *e, uint8_t link, size_t *n);
+
+/* The first n of them were handed to the network. */
+void espat_link_tx_ack(espat_t *e, uint8_t link, size_t n, uint64_t now);
+
+/* The next thing that the port is asked to do; false: nothing. Actions are computed from state, so none is ever lost
+ * and none comes twice. */
+bool espat_next_action(espat_t *e, espat_action_t *action);
+
+/* The port says what happened. Events of a link's earlier life, or of an earlier join or question, are dropped. */
+void espat_event(espat_t *e, const espat_event_t *event, uint64_t now);
+
+/* ---------------------------------------------------------------- time */
+
+/* When espat_tick is due; ESPAT_NEVER: not at all. */
+uint64_t espat_deadline(const espat_t *e);
+
+void espat_tick(espat_t *e, uint64_t now);
+
+/* ---------------------------------------------------------------- settings */
+
+typedef enum espat_setting_kind { ESPAT_SETTING_NUMBER, ESPAT_SETTING_TEXT } espat_setting_kind_t;
+
+/* One stored setting. text holds addresses in their usual notation. */
+typedef struct espat_setting {
+    const char *name; /* constant, e.g. "cwmode" */
+    espat_setting_kind_t kind;
+    uint32_t number;
+    char text[ESPAT_PASSWORD_CHARS + 1];
+} espat_setting_t;
+
+/* How many settings there are; they have the numbers 0 to n-1, the same in every modem. */
+size_t espat_setting_count(void);
+
+/* Setting i as it is to be stored. False: no such number. */
+bool espat_setting_get(const espat_t *e, size_t i, espat_setting_t *out);
+
+/* A setting that was stored, before espat_boot. False: unknown name, wrong kind or out of range; nothing changed. */
+bool espat_setting_put(espat_t *e, const espat_setting_t *setting);
+
+/* ---------------------------------------------------------------- looking in */
+
+/* What a port or a test may want to know; never needed to run a modem. */
+typedef struct espat_stats {
+    uint32_t lost;       /* bytes that found no room in the output: always 0 */
+    uint8_t links_open;  /* links with a network side */
+    bool idle;           /* no command at work, no data expected */
+    uint32_t baud;       /* of the line as it is now */
+} espat_stats_t;
+
+void espat_stats(const espat_t *e, espat_stats_t *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

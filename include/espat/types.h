@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/* What passes between the engine and a port: addresses, actions (engine to port) and events (port to engine). */
+#ifndef ESPAT_TYPES_H
+#define ESPAT_TYPES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <espat/config.h>
+
+/* A point in time that never comes; otherwise times are milliseconds of a clock that only goes forward. */
+#define ESPAT_NEVER UINT64_MAX
+
+/* Bytes somewhere. The pointer lives until the next call into the same engine, unless said otherwise. */
+typedef struct espat_span {
+    uint8_t *data;
+    size_t size;
+} espat_span_t;
+
+/* An IP address. family is 0 (none), 4 (the first 4 bytes of ip) or 6 (all 16); network order. */
+typedef struct espat_ip {
+    uint8_t family;
+    uint8_t ip[16];
+} espat_ip_t;
+
+typedef struct espat_mac {
+    uint8_t mac[6];
+} espat_mac_t;
+
+/* Strings of fixed size end with NUL; the number is the longest text. */
+#define ESPAT_HOST_CHARS 64
+#define ESPAT_SSID_CHARS 32
+#define ESPAT_PASSWORD_CHARS 64
+#define ESPAT_HOSTNAME_CHARS 32
+
+typedef enum espat_link_type { ESPAT_LINK_TCP, ESPAT_LINK_UDP, ESPAT_LINK_SSL } espat_link_type_t;
+
+/* One access point, as a scan sees it. */
+typedef struct espat_ap {
+    char ssid[ESPAT_SSID_CHARS + 1];
+    espat_mac_t bssid;
+    uint8_t channel;
+    int8_t rssi;  /* dBm */
+    uint8_t ecn;  /* AT+CWLAP: 0 open, 1 WEP, 2 WPA_PSK, 3 WPA2_PSK, 4 WPA_WPA2_PSK, 5 WPA2_EAP, 6 WPA3_PSK, ... */
+} espat_ap_t;
+
+/* ---------------------------------------------------------------- engine to port */
+
+typedef enum espat_action_kind {
+    ESPAT_ACTION_NONE,
+    ESPAT_ACTION_OPEN,    /* connect one link; answered by ESPAT_EVENT_OPENED or ESPAT_EVENT_CLOSED */
+    ESPAT_ACTION_CLOSE,   /* close one link and forget it; not answered */
+    ESPAT_ACTION_RESOLVE, /* ask for a name once; answered by ESPAT_EVENT_RESOLVED */
+    ESPAT_ACTION_JOIN,    /* try once to join; ESPAT_EVENT_JOINED, then ESPAT_EVENT_ADDRESS, or ESPAT_EVENT_JOIN_FAILED */
+    ESPAT_ACTION_LEAVE,   /* leave the access point, or stop trying; not answered */
+    ESPAT_ACTION_SCAN,    /* answered by ESPAT_EVENT_SCANNED */
+    ESPAT_ACTION_SOFTAP,  /* the SoftAP's state or settings changed; not answered */
+    ESPAT_ACTION_KICK,    /* send a station, or all, away from the SoftAP; ESPAT_EVENT_STATION_LEFT follows for each */
+    ESPAT_ACTION_STORE,   /* keep what espat_setting_get gives; answered by ESPAT_EVENT_STORED */
+    ESPAT_ACTION_UART,    /* all output of the old rate has left: set the line; not answered */
+    ESPAT_ACTION_RESTART, /* the modem restarted: links are gone, drop all that is pending; not answered */
+} espat_action_kind_t;
+
+/* ESPAT_ACTION_OPEN. Pointers live until the link closes. */
+typedef struct espat_action_open {
+    uint8_t link;
+    uint16_t gen;
+    espat_link_type_t type;
+    espat_ip_t remote;
+    uint16_t remote_port;
+    espat_ip_t local;        /* bind to it; family 0: any */
+    uint16_t local_port;     /* 0: any */
+    uint16_t keep_alive_s;   /* 0: off; else idle time, then 3 probes 1 s apart (AT+CIPSTART) */
+    const char *host;        /* the name or address as the host typed it */
+} espat_action_open_t;
+
+typedef struct espat_action_close {
+    uint8_t link;
+    uint16_t gen;
+} espat_action_close_t;
+
+/* Who waits for a name. A new question in a slot replaces the old one: answers are told apart by serial. */
+typedef enum espat_resolver { ESPAT_RESOLVER_COMMAND, ESPAT_RESOLVERS } espat_resolver_t;
+
+typedef struct espat_action_resolve {
+    espat_resolver_t slot;
+    uint16_t serial;
+    const char *name; /* until answered or replaced */
+} espat_action_resolve_t;
+
+typedef struct espat_action_join {
+    uint16_t serial;
+    const char *ssid;
+    const char *password;
+    bool has_bssid;
+    espat_mac_t bssid;
+    espat_mac_t mac;      /* the station's own */
+    bool dhcp;            /* else the static addresses below hold */
+    espat_ip_t ip, gateway, netmask;
+    const char *hostname; /* empty: the port's default */
+} espat_action_join_t;
+
+typedef struct espat_action_scan {
+    uint16_t serial;
+    const char *ssid;  /* empty: any */
+    bool has_bssid;
+    espat_mac_t bssid;
+    uint8_t channel;   /* 0: any */
+    bool passive;
+    uint16_t min_ms, max_ms; /* time on one channel; 0: the port's default */
+} espat_action_scan_t;
+
+typedef struct espat_action_softap {
+    bool on;
+    const char *ssid;
+    const char *password;
+    uint8_t channel, ecn, max_stations;
+    bool hidden;
+    espat_mac_t mac;
+    espat_ip_t ip, gateway, netmask;
+} espat_action_softap_t;
+
+typedef struct espat_action_kick {
+    bool all;
+    espat_mac_t mac;
+} espat_action_kick_t;
+
+/* Line settings as AT+UART_CUR counts them: stop 1 one, 2 one and a half, 3 two; parity 0 none, 1 odd, 2 even;
+ * flow 0 none, 1 RTS, 2 CTS, 3 both. */
+typedef struct espat_uart {
+    uint32_t baud;
+    uint8_t data, stop, parity, flow;
+} espat_uart_t;
+
+typedef struct espat_action {
+    espat_action_kind_t kind;
+    union {
+        espat_action_open_t open;
+        espat_action_close_t close;
+        espat_action_resolve_t resolve;
+        espat_action_join_t join;
+        espat_action_scan_t scan;
+        espat_action_softap_t softap;
+        espat_action_kick_t kick;
+        espat_uart_t uart;
+        uint16_t store_serial;
+    } u;
+} espat_action_t;
+
+/* ---------------------------------------------------------------- port to engine */
+
+typedef enum espat_event_kind {
+    ESPAT_EVENT_OPENED,         /* u.opened */
+    ESPAT_EVENT_CLOSED,         /* u.closed: refused, failed, ended by the peer or broken; the port has forgotten it */
+    ESPAT_EVENT_RESOLVED,       /* u.resolved */
+    ESPAT_EVENT_JOINED,         /* u.joined: associated, no address yet */
+    ESPAT_EVENT_ADDRESS,        /* u.address: also when a lease changes */
+    ESPAT_EVENT_JOIN_FAILED,    /* u.join_failed */
+    ESPAT_EVENT_LOST,           /* u.lost: the access point is gone or sent us away */
+    ESPAT_EVENT_SCANNED,        /* u.scanned */
+    ESPAT_EVENT_STATION_JOINED, /* u.station: a station came to the SoftAP */
+    ESPAT_EVENT_STATION_ADDRESS,/* u.station: it has an address */
+    ESPAT_EVENT_STATION_LEFT,   /* u.station */
+    ESPAT_EVENT_STORED,         /* u.stored */
+} espat_event_kind_t;
+
+/* Why something failed; the text for the trace is the port's to say. */
+typedef enum espat_net_error {
+    ESPAT_NET_OK,
+    ESPAT_NET_REFUSED,
+    ESPAT_NET_TIMEOUT,
+    ESPAT_NET_UNREACHABLE,
+    ESPAT_NET_RESET,
+    ESPAT_NET_PEER_CLOSED, /* an orderly end */
+    ESPAT_NET_NO_NAME,     /* the name does not exist or has no address */
+    ESPAT_NET_LOCAL,       /* no memory, no descriptor, address not ours, ... */
+} espat_net_error_t;
+
+/* AT+CWJAP's codes. */
+typedef enum espat_join_error {
+    ESPAT_JOIN_TIMEOUT = 1,
+    ESPAT_JOIN_WRONG_PASSWORD = 2,
+    ESPAT_JOIN_NO_AP = 3,
+    ESPAT_JOIN_REJECTED = 4,
+} espat_join_error_t;
+
+typedef struct espat_event {
+    espat_event_kind_t kind;
+    union {
+        struct { /* ESPAT_EVENT_OPENED */
+            uint8_t link;
+            uint16_t gen;
+            espat_ip_t local;
+            uint16_t local_port;
+        } opened;
+        struct { /* ESPAT_EVENT_CLOSED */
+            uint8_t link;
+            uint16_t gen;
+            espat_net_error_t why;
+        } closed;
+        struct { /* ESPAT_EVENT_RESOLVED: n addresses, best first; n 0: why says */
+            espat_resolver_t slot;
+            uint16_t serial;
+            espat_net_error_t why;
+            const espat_ip_t *addrs; /* until espat_event returns */
+            size_t n;
+        } resolved;
+        struct { /* ESPAT_EVENT_JOINED */
+            uint16_t serial;
+            espat_mac_t bssid;
+            uint8_t channel;
+            int8_t rssi;
+        } joined;
+        struct { /* ESPAT_EVENT_ADDRESS */
+            uint16_t serial;
+            espat_ip_t ip, gateway, netmask;
+        } address;
+        struct { /* ESPAT_EVENT_JOIN_FAILED */
+            uint16_t serial;
+            espat_join_error_t why;
+        } join_failed;
+        struct { /* ESPAT_EVENT_LOST */
+            uint16_t serial;
+        } lost;
+        struct { /* ESPAT_EVENT_SCANNED */
+            uint16_t serial;
+            const espat_ap_t *aps; /* until espat_event returns; any order */
+            size_t n;
+        } scanned;
+        struct { /* ESPAT_EVENT_STATION_* */
+            espat_mac_t mac;
+            espat_ip_t ip;
+        } station;
+        struct { /* ESPAT_EVENT_STORED: serial of the ESPAT_ACTION_STORE it answers */
+            uint16_t serial;
+            bool ok;
+        } stored;
+    } u;
+} espat_event_t;
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* Every file of commands, in the order in which AT+CMD? lists them. */
+#ifndef FAMILIES_H
+#define FAMILIES_H
+
+#include "command.h"
+
+extern const espat_family_t espat_family_basic;   /* basic.c */
+extern const espat_family_t espat_family_wifi;    /* wifi.c */
+extern const espat_family_t espat_family_softap;  /* softap.c */
+extern const espat_family_t espat_family_address; /* address.c */
+extern const espat_family_t espat_family_connect; /* connect.c */
+extern const espat_family_t espat_family_send;    /* send.c */
+extern const espat_family_t espat_family_receive; /* receive.c */
+
+extern const espat_family_t *const espat_families[];
+extern const size_t espat_family_count;
+
+#endif
