@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+# The short way in; CMakeLists.txt and CMakePresets.json hold the build itself.
+
+PREFIX ?= /usr/local
+PTY    ?= /tmp/espat
+ARGS   ?= --pty=$(PTY) --trace
+# DEPS=: leaves the packages to you, for systems without apt-get.
+DEPS   ?= tools/install-deps
+JOBS   ?= $(shell nproc)
+
+configure_and_build = cmake --preset $(1) --log-level=WARNING && cmake --build --preset $(1) -j $(JOBS)
+sources             = $(shell find include src tests bench -name '*.[ch]' 2>/dev/null | sort)
+tidied              = $(shell find src -name '*.c' | sort)
+
+.PHONY: build run test bench cov lint format fuzz install clean help
+.DEFAULT_GOAL := build
+
+build:  ## build the daemon and the library (release)
+	@$(DEPS) --run
+	@$(call configure_and_build,release)
+
+run: build  ## build and start a modem at $(PTY); other options: make run ARGS='...'
+	@exec build/release/espat $(ARGS)
+
+test:  ## build with sanitizers and run every test
+	@$(DEPS)
+	@$(call configure_and_build,dev)
+	@ctest --test-dir build/dev --output-on-failure --no-tests=error -j 2
+
+bench:  ## measure throughput and latency
+	@$(DEPS) --bench
+	@$(call configure_and_build,release)
+	@if [ -x bench/run ]; then exec bench/run; else echo 'bench: there is no bench/run'; exit 1; fi
+
+cov:  ## coverage of src/ without the daemon; fails below 95 % of lines
+	@$(DEPS)
+	@$(call configure_and_build,cov)
+	@find build/cov -name '*.gcda' -delete
+	@ctest --test-dir build/cov --output-on-failure --no-tests=error -j 2 -R '^(unit_|dialog)'
+	@gcovr --root . --filter src/ --exclude src/posix/ --fail-under-line 95 build/cov
+	@gcovr --root . --filter src/ --exclude src/posix/ --branches --print-summary -o build/cov/branches.txt build/cov
+
+lint:  ## format, clang-tidy, a build with clang, the layers and the Cortex-M build
+	@$(DEPS)
+	@clang-format --dry-run -Werror $(sources)
+	@$(call configure_and_build,clang)
+	@echo $(tidied) | xargs -P $(JOBS) -n 4 clang-tidy --quiet -p build/clang 2>build/tidy.log \
+	    || { cat build/tidy.log >&2; exit 1; }
+	@$(call configure_and_build,arm)
+	@tools/check-layers
+
+format:  ## rewrite the C files in the house's format
+	@clang-format -i $(sources)
+
+fuzz:  ## build the fuzzers into build/fuzz/
+	@$(DEPS)
+	@$(call configure_and_build,fuzz)
+
+install: build  ## install below PREFIX (and DESTDIR)
+	@DESTDIR='$(DESTDIR)' cmake --install build/release --prefix '$(PREFIX)'
+
+clean:  ## remove build/
+	rm -rf build
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { sub(/\$$\(PTY\)/, "$(PTY)", $$2); printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
