@@ -8,7 +8,7 @@ ARGS   ?= --pty=$(PTY) --trace
 DEPS   ?= tools/install-deps
 JOBS   ?= $(shell nproc)
 
-configure_and_build = cmake --preset $(1) --log-level=WARNING && cmake --build --preset $(1) -j $(JOBS)
+configure_and_build = cmake --preset $(1) >/dev/null && cmake --build --preset $(1) -j $(JOBS)
 sources             = $(shell find include src tests bench -name '*.[ch]' 2>/dev/null | sort)
 tidied              = $(shell find src -name '*.c' | sort)
 
@@ -29,7 +29,7 @@ test:  ## build with sanitizers and run every test
 
 bench:  ## measure throughput and latency
 	@$(DEPS) --bench
-	@$(call configure_and_build,release)
+	@$(call configure_and_build,release) --target all bench
 	@if [ -x bench/run ]; then exec bench/run; else echo 'bench: there is no bench/run'; exit 1; fi
 
 cov:  ## coverage of src/ without the daemon; fails below 95 % of lines
