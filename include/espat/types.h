@@ -99,6 +99,8 @@ typedef struct espat_action_join {
     bool dhcp;            /* else the static addresses below hold */
     espat_ip_t ip, gateway, netmask;
     const char *hostname; /* empty: the port's default */
+    bool secured_only;    /* AT+CWJAP's <pci_en>: no open access point and no WEP */
+    bool fast;            /* AT+CWJAP's <scan_mode> 0: the first one found will do; else the strongest */
 } espat_action_join_t;
 
 typedef struct espat_action_scan {
@@ -119,6 +121,9 @@ typedef struct espat_action_softap {
     bool hidden;
     espat_mac_t mac;
     espat_ip_t ip, gateway, netmask;
+    bool dhcp;            /* give the stations addresses from start to end */
+    espat_ip_t dhcp_start, dhcp_end;
+    uint16_t dhcp_lease_min;
 } espat_action_softap_t;
 
 typedef struct espat_action_kick {
