@@ -30,11 +30,12 @@ typedef struct espat_radio_ap {
 /* All zero is a working configuration. */
 typedef struct espat_radio_config {
     const espat_radio_ap_t *aps; /* must outlive the radio */
-    size_t ap_count;             /* 0: every SSID joins with any password, and a scan shows a small built-in list */
-    espat_ip_t ip, gateway, netmask; /* what DHCP gives; family 0: 192.168.4.2 (gateway .1, mask 255.255.255.0) */
-    uint32_t associate_ms;       /* JOIN to JOINED or JOIN_FAILED; 0: 30 */
-    uint32_t dhcp_ms;            /* JOINED to ADDRESS, for the SoftAP's stations too; 0: 20 */
-    uint32_t scan_ms;            /* SCAN to SCANNED; 0: 100 */
+    size_t ap_count; /* 0: every SSID joins with any password, and a scan shows a small built-in list */
+    espat_ip_t ip, gateway,
+        netmask;           /* what DHCP gives; family 0: 192.168.4.2 (gateway .1, mask 255.255.255.0) */
+    uint32_t associate_ms; /* JOIN to JOINED or JOIN_FAILED; 0: 30 */
+    uint32_t dhcp_ms;      /* JOINED to ADDRESS, for the SoftAP's stations too; 0: 20 */
+    uint32_t scan_ms;      /* SCAN to SCANNED; 0: 100 */
 } espat_radio_config_t;
 
 /* What is wrong with an access point. */
@@ -84,15 +85,18 @@ typedef struct espat_radio {
     espat_ap_t found[ESPAT_RADIO_APS];
 
     struct {
-        espat_radio_fault_t fault; /* ESPAT_RADIO_WELL: a free entry */
+        bool used;
+        espat_radio_fault_t fault;
         char ssid[ESPAT_SSID_CHARS + 1];
     } faults[ESPAT_RADIO_FAULTS];
     espat_radio_fault_t fault_all;
 
-    bool softap_on;
-    uint8_t softap_max;
-    bool softap_dhcp;
-    espat_ip_t softap_start, softap_end;
+    bool softap_on, softap_dhcp;
+    uint8_t softap_max, softap_channel, softap_ecn;
+    char softap_ssid[ESPAT_SSID_CHARS + 1];
+    char softap_password[ESPAT_PASSWORD_CHARS + 1];
+    espat_mac_t softap_mac;
+    espat_ip_t softap_ip, softap_start, softap_end;
     espat_radio_station_t stations[ESPAT_CFG_SOFTAP_STATIONS];
 } espat_radio_t;
 
@@ -101,10 +105,16 @@ typedef struct espat_radio {
 /* Makes *r a radio; `config` is copied, NULL is all zero. */
 void espat_radio_init(espat_radio_t *r, const espat_radio_config_t *config);
 
-/* Takes ESPAT_ACTION_JOIN, LEAVE, SCAN, SOFTAP and KICK, copying what it needs. False: another action, nothing done. */
+/* Takes ESPAT_ACTION_JOIN, LEAVE, SCAN, SOFTAP and KICK, copying what it needs. False: another action, nothing done.
+ *
+ * A join finds the access points of the SSID (and of the BSSID, when one is asked for), without the open and WEP ones
+ * when only secured ones are wanted; of several it takes the strongest, or in a fast scan the first by channel. None:
+ * ESPAT_JOIN_NO_AP. As on the air, an open one is joined whatever the password, since nobody asks for it; any other one
+ * wants its own password, WEP too (ESPAT_JOIN_WRONG_PASSWORD); WPA2_EAP (ecn 5) cannot be joined with a password alone
+ * (ESPAT_JOIN_REJECTED). Management frame protection is there where it is asked for. */
 bool espat_radio_action(espat_radio_t *r, const espat_action_t *action, uint64_t now);
 
-/* When the next event is due; ESPAT_NEVER: none is. */
+/* When the next event is due, a time in the past for at once; ESPAT_NEVER: none is. */
 uint64_t espat_radio_deadline(const espat_radio_t *r);
 
 /* The next event that is due. Its pointers live until the next call into the radio. */
@@ -136,7 +146,8 @@ void espat_radio_lease(espat_radio_t *r, const espat_ip_t *ip, const espat_ip_t 
 bool espat_radio_station_join(espat_radio_t *r, const espat_mac_t *mac, uint64_t now);
 
 /* It has this address now. False: no such station. */
-bool espat_radio_station_address(espat_radio_t *r, const espat_mac_t *mac, const espat_ip_t *ip, uint64_t now);
+bool espat_radio_station_address(espat_radio_t *r, const espat_mac_t *mac, const espat_ip_t *ip,
+                                 uint64_t now);
 
 /* It goes. False: no such station. */
 bool espat_radio_station_leave(espat_radio_t *r, const espat_mac_t *mac, uint64_t now);
