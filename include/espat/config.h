@@ -4,7 +4,8 @@
 #ifndef ESPAT_CONFIG_H
 #define ESPAT_CONFIG_H
 
-#define ESPAT_VERSION "0.1.0"
+#define ESPAT_VERSION      "0.1.0"
+#define ESPAT_RELEASE_DATE "Nov 23 2026" /* AT+GMR; fixed, so that one source makes one binary */
 
 /* Links, IDs 0 to N-1; ID N means "all" where a command allows it (manual: 0 ~ 4, 5 = all). */
 #ifndef ESPAT_CFG_LINKS
@@ -66,6 +67,9 @@
 #ifndef ESPAT_CFG_BOOT_MS
 #define ESPAT_CFG_BOOT_MS 100
 #endif
+
+/* AT+RFPOWER: the highest power, in units of 0.25 dBm. */
+#define ESPAT_RFPOWER_MAX 82
 
 /* The longest line of a reply, with its CR LF; a long reply is written line by line as room appears. */
 #define ESPAT_REPLY_LINE_BYTES 256

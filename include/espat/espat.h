@@ -24,16 +24,16 @@ extern "C" {
 
 /* What differs between firmware versions and chips; constant data. */
 typedef struct espat_profile {
-    const char *firmware;        /* as the command line names it: "2.1" */
-    const char *chip;            /* as the command line names it: "host", "esp32", ... */
-    const char *version;         /* AT+GMR: four numbers */
-    const char *chip_text;       /* AT+GMR: between " - " */
-    const char *sdk;             /* AT+GMR */
-    const char *module;          /* AT+GMR: Bin version's */
-    uint16_t window_bytes;       /* receive window of a link */
-    uint16_t send_max;           /* one AT+CIPSEND */
-    uint16_t ipd_max;            /* one active +IPD of a TCP link */
-    uint8_t tls_links;           /* SSL links at once */
+    const char *firmware;  /* as the command line names it: "2.1" */
+    const char *chip;      /* as the command line names it: "host", "esp32", ... */
+    const char *version;   /* AT+GMR: four numbers */
+    const char *chip_text; /* AT+GMR: between " - " */
+    const char *sdk;       /* AT+GMR */
+    const char *module;    /* AT+GMR: Bin version's */
+    uint16_t window_bytes; /* receive window of a link */
+    uint16_t send_max;     /* one AT+CIPSEND */
+    uint16_t ipd_max;      /* one active +IPD of a TCP link */
+    uint8_t tls_links;     /* SSL links at once */
     bool tls_server, tls_psk;
     uint32_t baud_max;
 } espat_profile_t;
@@ -44,10 +44,11 @@ const espat_profile_t *espat_profile_find(const char *firmware, const char *chip
 /* What a modem is made with. All zero is a working configuration. Pointers must outlive the modem. */
 typedef struct espat_config {
     const espat_profile_t *profile; /* NULL: firmware 2.1 on host */
-    espat_mac_t mac;                /* the station's; the SoftAP's is one higher. All zero: 02:00:00:00:00:01 */
-    const char *join_ssid;          /* not NULL: factory settings are station mode and this access point, joined at boot */
-    const char *join_password;      /* NULL: open */
-    uint32_t baud;                  /* the factory rate; 0: 115200 */
+    espat_mac_t mac; /* the station's; the SoftAP's is one higher. All zero: 02:00:00:00:00:01 */
+    /* Not NULL: station mode and this access point are the factory settings, and are joined at boot. */
+    const char *join_ssid;
+    const char *join_password; /* NULL: open */
+    uint32_t baud;             /* the factory rate; 0: 115200 */
     /* Called with one line of text (no line end) for each refused command, with the rule that refused it, and for what
      * the host is not told. NULL: nothing. It must not call the engine. */
     void (*trace)(void *user, const char *text);
@@ -134,10 +135,10 @@ bool espat_setting_put(espat_t *e, const espat_setting_t *setting);
 
 /* What a port or a test may want to know; never needed to run a modem. */
 typedef struct espat_stats {
-    uint32_t lost;       /* bytes that found no room in the output: always 0 */
-    uint8_t links_open;  /* links with a network side */
-    bool idle;           /* no command at work, no data expected */
-    uint32_t baud;       /* of the line as it is now */
+    uint32_t lost;      /* bytes that found no room in the output: always 0 */
+    uint8_t links_open; /* links with a network side */
+    bool idle;          /* no command at work, no data expected */
+    uint32_t baud;      /* of the line as it is now */
 } espat_stats_t;
 
 void espat_stats(const espat_t *e, espat_stats_t *out);

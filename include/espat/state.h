@@ -30,6 +30,8 @@ typedef struct espat_link {
     espat_link_type_t type;
     bool server;         /* accepted by our server */
     bool open_due;       /* ESPAT_ACTION_OPEN not yet fetched */
+    bool asked;          /* it was: the port knows of this life */
+    bool opened;         /* this life was open once */
     bool close_due;      /* ESPAT_ACTION_CLOSE of close_gen not yet fetched; comes before open_due */
     bool connect_due;    /* CONNECT owed to the host */
     bool closed_due;     /* CLOSED owed to the host, after the data */
@@ -45,11 +47,11 @@ typedef struct espat_link {
 } espat_link_t;
 
 typedef enum espat_station_state {
-    ESPAT_STATION_IDLE,    /* nothing was tried, or AT+CWQAP ended it */
+    ESPAT_STATION_IDLE,    /* nothing was tried since the station was switched on */
     ESPAT_STATION_JOINING, /* an ESPAT_ACTION_JOIN is due or at work */
     ESPAT_STATION_JOINED,  /* associated, no address yet */
     ESPAT_STATION_UP,      /* has an address */
-    ESPAT_STATION_LOST,    /* was joined, or a try failed; the next try is due at the deadline, or none is */
+    ESPAT_STATION_LOST,    /* was joined, or a try failed; the next try is due at ESPAT_TIMER_REJOIN, or none is */
 } espat_station_state_t;
 
 /* What the host was told last: messages are owed while this differs from the state. */
@@ -62,6 +64,9 @@ typedef struct espat_station {
     bool dropped;        /* the connection that the host was told of ended: WIFI DISCONNECT is owed */
     bool address_again;  /* a lease changed: WIFI GOT IP is owed again */
     bool scanning;
+    bool scan_failed;    /* the last scan brought no answer */
+    bool comes_back;     /* when the connection or a try ends, AT+CWRECONNCFG says whether to try again */
+    uint16_t limit_s;    /* AT+CWJAP's <jap_timeout> */
     uint16_t serial;     /* of the running join or connection: late events are dropped */
     uint16_t scan_serial;
     espat_join_error_t error; /* of the last try */
@@ -189,7 +194,7 @@ typedef struct espat_job {
     espat_keep_t keep;    /* AT+X_CUR never keeps, AT+X_DEF always */
     uint8_t link;
     uint16_t gen;
-    char name[20];        /* as the host typed it, in capitals: information lines begin with it */
+    char name[24];        /* as the host typed it, in capitals: information lines begin with it */
     uint32_t code;        /* AT+SYSLOG=1: error code, 0 for none */
 } espat_job_t;
 
@@ -243,7 +248,7 @@ typedef struct espat {
     espat_uart_t uart;       /* as the line is now */
     char hostname[ESPAT_HOSTNAME_CHARS + 1];
     struct {
-        bool sort, given;
+        bool sort;
         uint32_t mask, auth_mask;
         int32_t rssi_min;
     } lapopt;

@@ -9,11 +9,11 @@
 
 typedef struct espat_args {
     espat_t *e;
-    char *p;       /* the rest of the line */
+    char *p; /* the rest of the line */
     char *end;
     uint8_t index; /* of the next field, from 0 */
     bool failed;
-    bool over;     /* no field is left */
+    bool over; /* no field is left */
 } espat_args_t;
 
 void espat_args_init(espat_args_t *a, espat_t *e, char *p, size_t n);

@@ -18,17 +18,18 @@ void espat_reply_char(espat_t *e, char c);
 void espat_reply_u32(espat_t *e, uint32_t value);
 void espat_reply_i32(espat_t *e, int32_t value);
 void espat_reply_hex(espat_t *e, uint32_t value, unsigned digits);
-void espat_reply_quoted(espat_t *e, const char *text); /* "text", as it is */
+void espat_reply_quoted(espat_t *e, const char *text);    /* "text", as it is */
 void espat_reply_ip(espat_t *e, const espat_ip_t *ip);    /* "1.2.3.4" in quotes; family 0: "0.0.0.0" */
 void espat_reply_mac(espat_t *e, const espat_mac_t *mac); /* in quotes */
-void espat_reply_end(espat_t *e);  /* CR LF */
+void espat_reply_end(espat_t *e);                         /* CR LF */
 void espat_reply_name(espat_t *e); /* the command's own name as typed, and ":": "+CIPSTA_CUR:" */
 
 /* "+NAME:<value>" CR LF */
 void espat_reply_value(espat_t *e, uint32_t value);
 
 /* The frames of the manual's replies. */
-void espat_reply_result(espat_t *e, bool ok); /* CR LF OK CR LF, or the error code (AT+SYSLOG=1) and CR LF ERROR CR LF */
+void espat_reply_result(espat_t *e,
+                        bool ok); /* CR LF OK CR LF, or the error code (AT+SYSLOG=1) and CR LF ERROR CR LF */
 void espat_reply_busy(espat_t *e);
 void espat_reply_prompt(espat_t *e); /* CR LF OK CR LF CR LF > */
 

@@ -7,8 +7,8 @@
 
 /* Longest results, with NUL. */
 #define ESPAT_NUMBER_CHARS 12
-#define ESPAT_IP_CHARS 46
-#define ESPAT_MAC_CHARS 18
+#define ESPAT_IP_CHARS     46
+#define ESPAT_MAC_CHARS    18
 
 /* Write decimal or lower-case hex with at least `digits` digits; NUL-terminated; return the length. */
 size_t espat_number_u32(char *out, uint32_t value);

@@ -7,8 +7,14 @@
 
 void espat_link_init(espat_t *e);
 
+/* At a restart: every link is free; what stands in the output stays. The port is told by ESPAT_ACTION_RESTART. */
+void espat_link_restart(espat_t *e);
+
 /* A free link ID below `below`, or ESPAT_CFG_LINKS when none is. */
 uint8_t espat_link_find_free(const espat_t *e, uint8_t below);
+
+/* True when there is a network that a link can go over: the station has an address, or the SoftAP is on. */
+bool espat_link_allowed(const espat_t *e);
 
 /* True when the host may send on it. */
 bool espat_link_is_open(const espat_t *e, uint8_t id);
@@ -25,14 +31,16 @@ typedef struct espat_link_open {
     const char *host; /* as typed; copied */
 } espat_link_open_t;
 
-/* Takes a FREE link into OPENING. */
+/* Takes a FREE link into OPENING. Without an address (remote.family 0) it waits for espat_link_connect. */
 void espat_link_open(espat_t *e, uint8_t id, const espat_link_open_t *how);
+void espat_link_connect(espat_t *e, uint8_t id, const espat_ip_t *remote);
 
 /* Ends a link from our side: the port is told to close, unread data is discarded, no message is owed. The caller prints
  * CLOSED where one is due. */
 void espat_link_close(espat_t *e, uint8_t id);
 
-/* The network side ended: data not yet with the host stays, CLOSED is owed after it. */
+/* The network side is to end: data not yet with the host stays, CLOSED is owed after it. A link that was not yet open
+ * is ENDED without a message: the command that opened it reports and frees it. */
 void espat_link_end(espat_t *e, uint8_t id, espat_net_error_t why);
 
 /* Frees an ENDED link; unread data that is not in the output is discarded. */
@@ -41,7 +49,10 @@ void espat_link_free(espat_t *e, uint8_t id);
 /* Bytes received that are neither with the host nor on their way to it. */
 uint32_t espat_link_unread(const espat_link_t *l);
 
-/* The wire's bytes go out: n of the send buffer to link id. */
+/* Free bytes of all receive windows. */
+uint32_t espat_link_memory(const espat_t *e);
+
+/* The first n bytes of e->buffer go to link id. */
 void espat_link_send(espat_t *e, uint8_t id, uint32_t n);
 
 /* Answers from the port. */

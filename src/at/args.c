@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+#include "args.h"
+
+#include <string.h>
+
+#include "number.h"
+#include "reply.h"
+#include "text.h"
+
+/* AT+SYSLOG=1: a bad or missing parameter (counted from 0), one out of range (counted from 1), a wrong count. */
+#define CODE_PARSE 0x01080000u
+#define CODE_RANGE 0x01070000u
+#define CODE_COUNT 0x01060000u
+
+typedef struct field {
+    char *p;
+    size_t n; /* 0: omitted */
+} field_t;
+
+void espat_args_init(espat_args_t *a, espat_t *e, char *p, size_t n)
+{
+    *a = (espat_args_t){ .e = e, .p = p, .end = p + n };
+}
+
+/* ---------------------------------------------------------------- refusing */
+
+/* "parameter 2: <why>", counted from 1 as people do. */
+static void fail(espat_args_t *a, uint32_t code, const char *why)
+{
+    char text[120] = "parameter ";
+    size_t n = 10;
+    if (a->failed) return;
+    a->failed = true;
+    n += espat_number_u32(text + n, a->index);
+    text[n++] = ':';
+    text[n++] = ' ';
+    espat_text_copy(text + n, sizeof text - 1 - n, why);
+    espat_refuse_code(a->e, code, text);
+}
+
+static void fail_parse(espat_args_t *a, const char *why)
+{
+    fail(a, CODE_PARSE + (a->index == 0 ? 0u : a->index - 1u), why);
+}
+
+/* "<min> to <max>" behind the name of what is counted. */
+static void fail_range(espat_args_t *a, const char *what, int64_t min, int64_t max)
+{
+    char text[80];
+    size_t n;
+    espat_text_copy(text, 40, what);
+    n = strlen(text);
+    n += min < 0 ? espat_number_i32(text + n, (int32_t)min) : espat_number_u32(text + n, (uint32_t)min);
+    memcpy(text + n, " to ", 4);
+    n += 4;
+    n += max < 0 ? espat_number_i32(text + n, (int32_t)max) : espat_number_u32(text + n, (uint32_t)max);
+    text[n] = '\0';
+    fail(a, CODE_RANGE + a->index, text);
+}
+
+void espat_args_refuse(espat_args_t *a, const char *why)
+{
+    fail(a, CODE_RANGE + a->index, why);
+}
+
+/* ---------------------------------------------------------------- fields */
+
+static size_t field_size(const espat_args_t *a)
+{
+    size_t n = 0, rest = (size_t)(a->end - a->p);
+    while (n < rest && a->p[n] != ',')
+        n += a->p[n] == '\\' && n + 1 < rest ? 2 : 1;
+    return n;
+}
+
+/* Takes the next field; an absent one is empty. False after a failure. */
+static bool take(espat_args_t *a, field_t *f)
+{
+    *f = (field_t){ .p = a->p, .n = 0 };
+    if (a->failed) return false;
+    a->index++;
+    if (a->over) return true;
+    f->n = field_size(a);
+    a->p += f->n;
+    if (a->p == a->end) {
+        a->over = true;
+    } else {
+        a->p++;
+    }
+    return true;
+}
+
+bool espat_args_more(const espat_args_t *a)
+{
+    return !a->failed && !a->over;
+}
+
+bool espat_args_given(const espat_args_t *a)
+{
+    return espat_args_more(a) && field_size(a) != 0;
+}
+
+bool espat_args_end(espat_args_t *a)
+{
+    uint32_t need = a->index, given = a->index;
+    field_t f;
+    if (a->failed) return false;
+    if (a->over) return true;
+    for (given = need; !a->over; given++)
+        take(a, &f);
+    a->index = (uint8_t)(need + 1);
+    fail(a, CODE_COUNT | need << 8 | given, "one too many");
+    return false;
+}
+
+/* ---------------------------------------------------------------- numbers */
+
+static int64_t number(espat_args_t *a, int64_t min, int64_t max, bool mandatory, int64_t otherwise)
+{
+    field_t f;
+    int64_t value;
+    if (!take(a, &f)) return otherwise;
+    if (f.n == 0 && !mandatory) return otherwise;
+    if (f.n == 0) {
+        fail_parse(a, "missing");
+    } else if (!espat_number_parse(f.p, f.n, &value)) {
+        fail_parse(a, "not a number");
+    } else if (value < min || value > max) {
+        fail_range(a, "", min, max);
+    } else {
+        return value;
+    }
+    return otherwise;
+}
+
+uint32_t espat_args_u32(espat_args_t *a, uint32_t min, uint32_t max)
+{
+    return (uint32_t)number(a, min, max, true, min);
+}
+
+int32_t espat_args_i32(espat_args_t *a, int32_t min, int32_t max)
+{
+    return (int32_t)number(a, min, max, true, min);
+}
+
+uint32_t espat_args_u32_or(espat_args_t *a, uint32_t min, uint32_t max, uint32_t otherwise)
+{
+    return (uint32_t)number(a, min, max, false, otherwise);
+}
+
+int32_t espat_args_i32_or(espat_args_t *a, int32_t min, int32_t max, int32_t otherwise)
+{
+    return (int32_t)number(a, min, max, false, otherwise);
+}
+
+uint8_t espat_args_link(espat_args_t *a, uint8_t max)
+{
+    return a->e->cipmux ? (uint8_t)espat_args_u32(a, 0, max) : 0;
+}
+
+/* ---------------------------------------------------------------- texts */
+
+/* Undoes the escapes between the quotes, in place; NULL when the quotes are not right. */
+static char *unquote(field_t f)
+{
+    char *out = f.p + 1;
+    size_t i = 1, n = 0;
+    if (f.n < 2 || f.p[0] != '"') return NULL;
+    while (i < f.n && f.p[i] != '"') {
+        if (f.p[i] == '\\') i++;
+        if (i == f.n) return NULL;
+        out[n++] = f.p[i++];
+    }
+    if (i != f.n - 1) return NULL;
+    out[n] = '\0';
+    return out;
+}
+
+const char *espat_args_text_or_null(espat_args_t *a, size_t min, size_t max)
+{
+    field_t f;
+    const char *text;
+    size_t n;
+    if (!take(a, &f) || f.n == 0) return NULL;
+    text = unquote(f);
+    if (text == NULL) {
+        fail_parse(a, "not a text in quotes");
+        return NULL;
+    }
+    n = strlen(text);
+    if (n < min || n > max) {
+        fail_range(a, "characters: ", (int64_t)min, (int64_t)max);
+        return NULL;
+    }
+    return text;
+}
+
+const char *espat_args_text(espat_args_t *a, size_t min, size_t max)
+{
+    const char *text = espat_args_text_or_null(a, min, max);
+    if (text == NULL && !a->failed) fail_parse(a, "missing");
+    return text == NULL ? "" : text;
+}
+
+/* ---------------------------------------------------------------- addresses */
+
+bool espat_args_ip_or(espat_args_t *a, espat_ip_t *out)
+{
+    const char *text = espat_args_text_or_null(a, 0, ESPAT_IP_CHARS);
+    if (text == NULL) return false;
+    if (espat_number_parse_ip(text, out)) return true;
+    fail_parse(a, "not an IP address");
+    return false;
+}
+
+void espat_args_ip(espat_args_t *a, espat_ip_t *out)
+{
+    if (!espat_args_ip_or(a, out) && !a->failed) fail_parse(a, "missing");
+}
+
+bool espat_args_mac_or(espat_args_t *a, espat_mac_t *out)
+{
+    const char *text = espat_args_text_or_null(a, 0, ESPAT_MAC_CHARS);
+    if (text == NULL) return false;
+    if (espat_number_parse_mac(text, out)) return true;
+    fail_parse(a, "not a MAC address");
+    return false;
+}
+
+void espat_args_mac(espat_args_t *a, espat_mac_t *out)
+{
+    if (!espat_args_mac_or(a, out) && !a->failed) fail_parse(a, "missing");
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+#include "output.h"
+
+#include <espat/espat.h>
+
+#include "link.h"
+#include "reply.h"
+#include "ring.h"
+
+void espat_output_init(espat_t *e)
+{
+    espat_ring_init(&e->tx.text, e->text, sizeof e->text);
+}
+
+void espat_output_mark(espat_t *e)
+{
+    e->tx.marked = true;
+    e->tx.mark = e->tx.put;
+}
+
+bool espat_output_at_mark(const espat_t *e)
+{
+    return e->tx.marked && e->tx.taken == e->tx.mark;
+}
+
+/* ---------------------------------------------------------------- writing */
+
+uint32_t espat_reply_room(const espat_t *e)
+{
+    return espat_ring_room(&e->tx.text);
+}
+
+bool espat_reply_empty(const espat_t *e)
+{
+    return e->tx.text.used == 0 && e->tx.count == 0;
+}
+
+void espat_reply_bytes(espat_t *e, const void *p, size_t n)
+{
+    uint32_t room = espat_reply_room(e);
+    uint32_t fits = n > room ? room : (uint32_t)n;
+    e->tx.lost += (uint32_t)n - fits; /* our own bug, never the host's: the tests hold it at 0 */
+    espat_ring_put(&e->tx.text, p, fits);
+    e->tx.put += fits;
+}
+
+bool espat_reply_payload_free(const espat_t *e)
+{
+    return e->tx.count < ESPAT_CFG_TX_PAYLOADS;
+}
+
+void espat_reply_payload(espat_t *e, uint8_t link, uint32_t n)
+{
+    uint8_t i = (uint8_t)((e->tx.first + e->tx.count) % ESPAT_CFG_TX_PAYLOADS);
+    e->tx.payloads[i] = (espat_tx_payload_t){ .at = e->tx.put, .left = n, .link = link };
+    e->tx.count++;
+    e->links[link].lent += n;
+}
+
+/* ---------------------------------------------------------------- reading (public calls) */
+
+/* Appends up to two pieces; returns the new count. *whole is false when not all of them fitted. */
+static size_t append(espat_span_t *pieces, size_t n, size_t max, const espat_ring_t *r, uint32_t from,
+                     uint32_t size, bool *whole)
+{
+    espat_span_t part[2];
+    size_t parts = espat_ring_vec(r, from, size, part);
+    for (size_t i = 0; i < parts; i++) {
+        if (n == max) {
+            *whole = false;
+            return n;
+        }
+        pieces[n++] = part[i];
+    }
+    return n;
+}
+
+size_t espat_uart_tx_vec(const espat_t *e, espat_span_t *pieces, size_t max)
+{
+    const espat_tx_t *tx = &e->tx;
+    uint32_t lent[ESPAT_CFG_LINKS] = { 0 }; /* of each window, shown so far */
+    uint32_t end = tx->marked ? tx->mark - tx->taken : tx->text.used;
+    uint32_t shown = 0;
+    size_t n = 0;
+    bool whole = true;
+    for (uint8_t i = 0; i < tx->count && whole; i++) {
+        const espat_tx_payload_t *p = &tx->payloads[(tx->first + i) % ESPAT_CFG_TX_PAYLOADS];
+        uint32_t text = p->at - tx->taken - shown;
+        if (shown + text > end) break;
+        n = append(pieces, n, max, &tx->text, shown, text, &whole);
+        if (!whole) return n;
+        shown += text;
+        n = append(pieces, n, max, &e->links[p->link].rx, lent[p->link], p->left, &whole);
+        lent[p->link] += p->left;
+    }
+    if (whole) n = append(pieces, n, max, &tx->text, shown, end - shown, &whole);
+    return n;
+}
+
+const uint8_t *espat_uart_tx_buf(const espat_t *e, size_t *n)
+{
+    espat_span_t piece;
+    if (espat_uart_tx_vec(e, &piece, 1) == 0) {
+        *n = 0;
+        return NULL;
+    }
+    *n = piece.size;
+    return piece.data;
+}
+
+/* The first of n bytes have left, up to the next border between text and payload; returns how many that were. */
+static size_t leave(espat_t *e, size_t n)
+{
+    espat_tx_t *tx = &e->tx;
+    espat_tx_payload_t *p = &tx->payloads[tx->first];
+    uint32_t text = tx->count == 0 ? tx->text.used : p->at - tx->taken;
+    if (text != 0) {
+        uint32_t part = n < text ? (uint32_t)n : text;
+        espat_ring_take(&tx->text, part);
+        tx->taken += part;
+        return part;
+    }
+    if (tx->count == 0) return n; /* more than was offered: the port's bug, ignored */
+    uint32_t part = n < p->left ? (uint32_t)n : p->left;
+    espat_ring_take(&e->links[p->link].rx, part);
+    e->links[p->link].lent -= part;
+    p->left -= part;
+    if (p->left == 0) {
+        tx->first = (uint8_t)((tx->first + 1) % ESPAT_CFG_TX_PAYLOADS);
+        tx->count--;
+    }
+    return part;
+}
+
+void espat_output_left(espat_t *e, size_t n)
+{
+    while (n > 0)
+        n -= leave(e, n);
+}
+
+void espat_output_clear(espat_t *e)
+{
+    while (e->tx.text.used != 0 || e->tx.count != 0)
+        leave(e, SIZE_MAX);
+    e->tx.marked = false;
+}

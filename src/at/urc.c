@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+#include "urc.h"
+
+#include <espat/espat.h>
+
+#include "link.h"
+#include "reply.h"
+
+/* The longest message: CR LF, +IPD with an IPv6 address, and the CR LF behind the payload. */
+#define ESPAT_URC_BYTES 128
+
+/* AT+SYSMSG bit 1: +LINK_CONN instead of CONNECT. */
+#define SYSMSG_LINK_CONN 2u
+
+/* ---------------------------------------------------------------- links */
+
+static void id_prefix(espat_t *e, uint8_t link)
+{
+    if (!e->cipmux) return;
+    espat_reply_u32(e, link);
+    espat_reply_char(e, ',');
+}
+
+const char *espat_urc_type(espat_link_type_t type)
+{
+    static const char *const text[] = { "TCP", "UDP", "SSL" };
+    return text[type];
+}
+
+/* +LINK_CONN:<status>,<link_id>,"<type>",<0 client, 1 server>,"<remote ip>",<remote port>,<local port> */
+static void link_conn(espat_t *e, uint8_t link)
+{
+    const espat_link_t *l = &e->links[link];
+    espat_reply_text(e, "+LINK_CONN:0,");
+    espat_reply_u32(e, link);
+    espat_reply_char(e, ',');
+    espat_reply_quoted(e, espat_urc_type(l->type));
+    espat_reply_text(e, l->server ? ",1," : ",0,");
+    espat_reply_ip(e, &l->remote);
+    espat_reply_char(e, ',');
+    espat_reply_u32(e, l->remote_port);
+    espat_reply_char(e, ',');
+    espat_reply_u32(e, l->local_port);
+    espat_reply_end(e);
+}
+
+void espat_urc_connect(espat_t *e, uint8_t link)
+{
+    e->links[link].connect_due = false;
+    if (e->set.sysmsg & SYSMSG_LINK_CONN) {
+        link_conn(e, link);
+        return;
+    }
+    id_prefix(e, link);
+    espat_reply_text(e, "CONNECT\r\n");
+}
+
+void espat_urc_closed(espat_t *e, uint8_t link)
+{
+    id_prefix(e, link);
+    espat_reply_text(e, "CLOSED\r\n");
+}
+
+/* CR LF +IPD,[<link ID>,]<len>[,"<ip>",<port>]:<data> CR LF. The CR LF behind the data is captured on 2.0 hardware; the
+ * length never counts it. */
+static void ipd(espat_t *e, uint8_t link)
+{
+    const espat_link_t *l = &e->links[link];
+    uint32_t n = espat_link_unread(l);
+    if (n > e->profile->ipd_max) n = e->profile->ipd_max;
+    espat_reply_text(e, "\r\n+IPD,");
+    id_prefix(e, link);
+    espat_reply_u32(e, n);
+    if (e->cipdinfo) {
+        espat_reply_char(e, ',');
+        espat_reply_ip(e, &l->remote);
+        espat_reply_char(e, ',');
+        espat_reply_u32(e, l->remote_port);
+    }
+    espat_reply_char(e, ':');
+    espat_reply_payload(e, link, n);
+    espat_reply_end(e);
+}
+
+static bool link_message(espat_t *e, uint8_t link)
+{
+    espat_link_t *l = &e->links[link];
+    if (l->connect_due) {
+        espat_urc_connect(e, link);
+        return true;
+    }
+    if (espat_link_unread(l) != 0) {
+        if (!espat_reply_payload_free(e)) return false;
+        ipd(e, link);
+        return true;
+    }
+    if (l->closed_due) { /* only now: the last byte goes before */
+        espat_urc_closed(e, link);
+        espat_link_free(e, link);
+        return true;
+    }
+    return false;
+}
+
+/* Links take turns, so that one that never stops does not silence the others. */
+static bool any_link_message(espat_t *e)
+{
+    for (uint8_t i = 0; i < ESPAT_CFG_LINKS; i++) {
+        uint8_t link = (uint8_t)((e->next_ipd + i) % ESPAT_CFG_LINKS);
+        if (e->links[link].state == ESPAT_LINK_FREE || !link_message(e, link)) continue;
+        e->next_ipd = (uint8_t)((link + 1) % ESPAT_CFG_LINKS);
+        return true;
+    }
+    return false;
+}
+
+/* ---------------------------------------------------------------- Wi-Fi */
+
+/* Brings what the host was told one step nearer to what is. A connection that came and went while the output was full
+ * merges: the host hears of the last state, and of every loss that it could have noticed. */
+static bool station_message(espat_t *e)
+{
+    espat_station_t *s = &e->station;
+    if (s->dropped) {
+        s->dropped = false;
+        if (s->told == ESPAT_TOLD_DOWN) return true;
+        s->told = ESPAT_TOLD_DOWN;
+        espat_reply_text(e, "WIFI DISCONNECT\r\n");
+        return true;
+    }
+    if (s->state != ESPAT_STATION_JOINED && s->state != ESPAT_STATION_UP) return false;
+    if (s->told == ESPAT_TOLD_DOWN) {
+        s->told = ESPAT_TOLD_CONNECTED;
+        espat_reply_text(e, "WIFI CONNECTED\r\n");
+        return true;
+    }
+    if (s->state == ESPAT_STATION_UP && (s->told == ESPAT_TOLD_CONNECTED || s->address_again)) {
+        s->told = ESPAT_TOLD_GOT_IP;
+        s->address_again = false;
+        espat_reply_text(e, "WIFI GOT IP\r\n");
+        return true;
+    }
+    return false;
+}
+
+static void softap_line(espat_t *e, const char *name, const espat_softap_station_t *s, bool with_ip)
+{
+    espat_reply_text(e, name);
+    espat_reply_mac(e, &s->mac);
+    if (with_ip) {
+        espat_reply_char(e, ',');
+        espat_reply_ip(e, &s->ip);
+    }
+    espat_reply_end(e);
+}
+
+static bool softap_message(espat_t *e)
+{
+    for (uint8_t i = 0; i < ESPAT_CFG_SOFTAP_STATIONS; i++) {
+        espat_softap_station_t *s = &e->softap.stations[i];
+        if (!s->used) continue;
+        if (s->joined_due) {
+            s->joined_due = false;
+            softap_line(e, "+STA_CONNECTED:", s, false);
+            return true;
+        }
+        if (s->address_due) {
+            s->address_due = false;
+            softap_line(e, "+DIST_STA_IP:", s, true);
+            return true;
+        }
+        if (s->left_due) {
+            softap_line(e, "+STA_DISCONNECTED:", s, false);
+            s->left_due = false;
+            s->used = false;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool espat_urc_write(espat_t *e)
+{
+    if (espat_reply_room(e) < ESPAT_URC_BYTES) return false;
+    return station_message(e) || any_link_message(e) || softap_message(e);
+}

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: MIT */
+/* The order of work. After every input: the running command and its lines, messages that are owed, then nothing is
+ * left to do until the next input. */
+#include <string.h>
+
+#include <espat/espat.h>
+
+#include "command.h"
+#include "data.h"
+#include "families.h"
+#include "line.h"
+#include "link.h"
+#include "output.h"
+#include "resolve.h"
+#include "ring.h"
+#include "settings.h"
+#include "station.h"
+#include "text.h"
+#include "timer.h"
+#include "urc.h"
+
+/* ---------------------------------------------------------------- power */
+
+/* Everything that lives in RAM, except what is on its way to the host. */
+static void forget(espat_t *e)
+{
+    for (unsigned i = 0; i < ESPAT_TIMERS; i++)
+        e->timers[i] = ESPAT_NEVER;
+    for (unsigned i = 0; i < ESPAT_RESOLVERS; i++)
+        espat_resolve_stop(e, (espat_resolver_t)i);
+    espat_link_restart(e);
+    espat_settings_reload(e, e->factory_due);
+    espat_line_clear(e);
+    e->job = (espat_job_t){ 0 };
+    e->input = ESPAT_INPUT_LINE;
+    e->echo = true;
+    e->syslog = false;
+    e->sysstore = true;
+    e->cipmux = false;
+    e->cipdinfo = false;
+    e->sleep_mode = 1; /* observed: 2.2 reads back 1 at boot */
+    e->rfpower = ESPAT_RFPOWER_MAX;
+    e->clock_offset_s = 0;
+    e->memory_low = espat_link_memory(e);
+    espat_station_init(e);
+    e->restart_due = false;
+    e->factory_due = false;
+    e->restart_action_due = true;
+}
+
+static void set_uart(espat_t *e, const espat_uart_t *uart)
+{
+    if (memcmp(&e->uart, uart, sizeof *uart) == 0) return;
+    e->uart = *uart;
+    e->uart_due = true;
+}
+
+/* What was said until now leaves at the old rate. */
+static void mark_uart(espat_t *e)
+{
+    if (!e->uart_due || e->tx.marked) return;
+    e->uart_due = false;
+    espat_output_mark(e);
+}
+
+/* After the answer of AT+RST, AT+RESTORE and AT+GSLP. */
+static void restart(espat_t *e)
+{
+    uint32_t sleep_ms = e->sleep_ms;
+    if (e->station.told != ESPAT_TOLD_DOWN) espat_reply_text(e, "WIFI DISCONNECT\r\n");
+    forget(e);
+    e->power = sleep_ms == 0 ? ESPAT_POWER_BOOT : ESPAT_POWER_SLEEP;
+    e->sleep_ms = 0;
+    espat_timer_start(e, ESPAT_TIMER_BOOT, sleep_ms == 0 ? ESPAT_CFG_BOOT_MS : sleep_ms);
+    set_uart(e, &e->set.uart);
+}
+
+static void ready(espat_t *e)
+{
+    e->power = ESPAT_POWER_ON;
+    e->boot_time = e->now;
+    espat_reply_text(e, "\r\nready\r\n");
+    espat_station_start(e);
+    espat_softap_change(e);
+}
+
+/* ---------------------------------------------------------------- the command at work */
+
+static void end_job(espat_t *e)
+{
+    e->job.cmd = NULL;
+    e->job.resume = NULL;
+    e->job.produce = NULL;
+    e->job.quiet = false;
+    e->input = ESPAT_INPUT_LINE;
+    if (e->restart_due) restart(e);
+    mark_uart(e);
+}
+
+/* OK waits until what it promises is stored: a setting that is answered OK survives the next power cut. */
+static espat_result_t stored(espat_t *e)
+{
+    if (e->store_due || e->store_running) return ESPAT_WAIT;
+    if (e->store_failed)
+        return espat_refuse(e, "the setting holds until the next restart, but could not be stored");
+    return ESPAT_OK;
+}
+
+static void finish(espat_t *e, espat_result_t result)
+{
+    switch (result) {
+    case ESPAT_OK:
+        if (e->job.storing) {
+            e->job.storing = false;
+            e->job.resume = stored;
+            return;
+        }
+        espat_reply_result(e, true);
+        end_job(e);
+        return;
+    case ESPAT_ERROR:
+        espat_reply_result(e, false);
+        end_job(e);
+        return;
+    case ESPAT_SILENT: end_job(e); return;
+    case ESPAT_STREAM:
+        e->job.quiet = true;
+        e->job.resume = NULL;
+        e->job.step = 0;
+        return;
+    case ESPAT_PROMPT:
+        e->job.quiet = true;
+        e->input = ESPAT_INPUT_DATA;
+        espat_reply_prompt(e);
+        return;
+    case ESPAT_WAIT: return;
+    }
+}
+
+static espat_result_t streamed(espat_t *e)
+{
+    (void)e;
+    return ESPAT_OK;
+}
+
+/* Writes lines of a long reply. False: none, or no room. */
+static bool stream(espat_t *e)
+{
+    if (e->job.produce == NULL || e->job.resume != NULL) return false;
+    if (espat_reply_room(e) < ESPAT_REPLY_LINE_BYTES) return false;
+    if (!e->job.produce(e, e->job.step++)) {
+        e->job.produce = NULL;
+        e->job.resume = streamed; /* OK as soon as there is room for it */
+    }
+    return true;
+}
+
+static bool resume(espat_t *e)
+{
+    espat_result_t result;
+    if (e->job.resume == NULL || espat_reply_room(e) < ESPAT_REPLY_BYTES) return false;
+    result = e->job.resume(e);
+    if (result != ESPAT_WAIT) finish(e, result);
+    return result != ESPAT_WAIT;
+}
+
+static bool message(espat_t *e)
+{
+    return e->power == ESPAT_POWER_ON && !e->job.quiet && espat_urc_write(e);
+}
+
+static void settle(espat_t *e)
+{
+    while (stream(e) || message(e) || resume(e)) {
+    }
+}
+
+/* ---------------------------------------------------------------- bytes from the host */
+
+static espat_result_t call(espat_t *e, espat_request_t *request)
+{
+    switch (request->form) {
+    case ESPAT_FORM_TEST: return request->cmd->test(e);
+    case ESPAT_FORM_QUERY: return request->cmd->query(e);
+    case ESPAT_FORM_SET: return request->cmd->set(e, &request->args);
+    default: return request->cmd->exec(e);
+    }
+}
+
+/* Runs the line that stands in e->line. False: it did not parse, and what follows it in the same read is read on. */
+static bool run_line(espat_t *e, bool more_follows)
+{
+    espat_request_t request;
+    bool parsed;
+    e->job = (espat_job_t){ 0 };
+    parsed = espat_command_parse(e, espat_families, espat_family_count, &request);
+    if (parsed) {
+        /* What follows in the same read is dropped, and said so before the command runs. */
+        if (more_follows) espat_reply_busy(e);
+        e->job.cmd = request.cmd;
+        finish(e, call(e, &request));
+    } else {
+        espat_reply_result(e, false);
+    }
+    espat_line_clear(e);
+    settle(e);
+    return parsed;
+}
+
+static size_t rx_line(espat_t *e, const uint8_t *p, size_t n)
+{
+    bool complete;
+    size_t taken = espat_line_rx(e, p, n, &complete);
+    if (!complete) return taken;
+    return run_line(e, taken < n) ? n : taken;
+}
+
+static bool holds(const uint8_t *p, size_t n, const char *text)
+{
+    size_t size = strlen(text);
+    for (size_t i = 0; i + size <= n; i++)
+        if (memcmp(p + i, text, size) == 0) return true;
+    return false;
+}
+
+/* A read while a command is at work: dropped, one answer; AT+RST breaks through. */
+static size_t rx_busy(espat_t *e, const uint8_t *p, size_t n)
+{
+    if (espat_reply_room(e) < ESPAT_REPLY_BYTES) return 0;
+    if (!holds(p, n, "AT+RST\r\n")) {
+        espat_reply_busy(e);
+        return n;
+    }
+    espat_reply_text(e, "\r\nWill force to restart!!!\r\n");
+    espat_reply_result(e, true);
+    e->restart_due = true;
+    end_job(e);
+    return n;
+}
+
+static size_t rx_data(espat_t *e, const uint8_t *p, size_t n)
+{
+    size_t taken;
+    if (espat_reply_room(e) < ESPAT_LINE_ROOM) return 0;
+    taken = espat_data_rx(e, p, n);
+    if (e->data.end == ESPAT_DATA_RUNNING) return taken;
+    e->input = ESPAT_INPUT_LINE;
+    if (taken < n) espat_reply_busy(e); /* bytes behind the last one are dropped */
+    settle(e);
+    return n;
+}
+
+size_t espat_uart_rx(espat_t *e, const uint8_t *p, size_t n, uint64_t now)
+{
+    size_t taken = 0;
+    e->now = now;
+    while (taken < n) {
+        size_t part;
+        if (e->power != ESPAT_POWER_ON) return n; /* nobody listens while the chip boots or sleeps */
+        if (e->input == ESPAT_INPUT_DATA) {
+            part = rx_data(e, p + taken, n - taken);
+        } else if (e->job.cmd == NULL) {
+            part = rx_line(e, p + taken, n - taken);
+        } else if (e->job.produce != NULL) {
+            part = 0; /* a long reply waits for room, and so does the host */
+        } else {
+            part = rx_busy(e, p + taken, n - taken);
+        }
+        if (part == 0) break;
+        taken += part;
+    }
+    return taken;
+}
+
+/* ---------------------------------------------------------------- the port */
+
+void espat_uart_tx_ack(espat_t *e, size_t n, uint64_t now)
+{
+    e->now = now;
+    espat_output_left(e, n);
+    settle(e);
+}
+
+void espat_link_rx_ack(espat_t *e, uint8_t link, size_t n, uint64_t now)
+{
+    uint32_t free_bytes;
+    e->now = now;
+    if (link >= ESPAT_CFG_LINKS || !espat_link_is_open(e, link) || n > espat_ring_room(&e->links[link].rx))
+        return;
+    espat_ring_commit(&e->links[link].rx, (uint32_t)n);
+    free_bytes = espat_link_memory(e);
+    if (free_bytes < e->memory_low) e->memory_low = free_bytes;
+    settle(e);
+}
+
+void espat_link_tx_ack(espat_t *e, uint8_t link, size_t n, uint64_t now)
+{
+    e->now = now;
+    if (!e->send.active || e->send.link != link || n > e->send.size - e->send.sent) return;
+    e->send.sent += (uint32_t)n;
+    settle(e);
+}
+
+bool espat_next_action(espat_t *e, espat_action_t *action)
+{
+    action->kind = ESPAT_ACTION_NONE;
+    if (e->restart_action_due) {
+        e->restart_action_due = false;
+        action->kind = ESPAT_ACTION_RESTART;
+        return true;
+    }
+    if (espat_output_at_mark(e)) {
+        e->tx.marked = false;
+        action->kind = ESPAT_ACTION_UART;
+        action->u.uart = e->uart;
+        mark_uart(e); /* changed once more meanwhile */
+        return true;
+    }
+    return espat_link_action(e, action) || espat_resolve_action(e, action) ||
+           espat_station_action(e, action) || espat_settings_action(e, action);
+}
+
+void espat_event(espat_t *e, const espat_event_t *event, uint64_t now)
+{
+    e->now = now;
+    switch (event->kind) {
+    case ESPAT_EVENT_OPENED:
+        espat_link_opened(e, event->u.opened.link, event->u.opened.gen, &event->u.opened.local,
+                          event->u.opened.local_port);
+        break;
+    case ESPAT_EVENT_CLOSED:
+        espat_link_closed(e, event->u.closed.link, event->u.closed.gen, event->u.closed.why);
+        break;
+    case ESPAT_EVENT_RESOLVED:
+        espat_resolve_answer(e, event->u.resolved.slot, event->u.resolved.serial, event->u.resolved.why,
+                             event->u.resolved.addrs, event->u.resolved.n);
+        break;
+    case ESPAT_EVENT_STORED: espat_settings_stored(e, event->u.stored.serial, event->u.stored.ok); break;
+    default: espat_station_event(e, event); break;
+    }
+    settle(e);
+}
+
+/* ---------------------------------------------------------------- time */
+
+uint64_t espat_deadline(const espat_t *e)
+{
+    return espat_timer_next(e);
+}
+
+void espat_tick(espat_t *e, uint64_t now)
+{
+    e->now = now;
+    if (espat_timer_due(e, ESPAT_TIMER_BOOT)) ready(e);
+    if (espat_timer_due(e, ESPAT_TIMER_CONNECT)) espat_link_end(e, e->job.link, ESPAT_NET_TIMEOUT);
+    espat_resolve_tick(e);
+    espat_station_tick(e);
+    settle(e);
+}
+
+/* ---------------------------------------------------------------- life */
+
+void espat_init(espat_t *e, const espat_config_t *config)
+{
+    memset(e, 0, sizeof *e);
+    e->profile = config->profile != NULL ? config->profile : espat_profile_find("2.1", "host");
+    e->trace = config->trace;
+    e->user = config->user;
+    espat_output_init(e);
+    espat_link_init(e);
+    espat_settings_init(e, config);
+    e->uart = e->set.uart;
+    forget(e);
+}
+
+/* What the configuration says of joining holds against what was stored: the command line was typed later. */
+static void prefer_join(espat_t *e)
+{
+    if (e->factory.ssid[0] == '\0') return;
+    e->flash.cwmode |= 1;
+    e->flash.autoconn = 1;
+    espat_text_copy(e->flash.ssid, ESPAT_SSID_CHARS, e->factory.ssid);
+    espat_text_copy(e->flash.password, ESPAT_PASSWORD_CHARS, e->factory.password);
+    e->flash.has_bssid = 0;
+}
+
+void espat_boot(espat_t *e, uint64_t now)
+{
+    e->now = now;
+    if (e->power == ESPAT_POWER_OFF) prefer_join(e);
+    espat_output_clear(e);
+    forget(e);
+    set_uart(e, &e->set.uart);
+    mark_uart(e);
+    ready(e);
+    settle(e);
+}
+
+void espat_stats(const espat_t *e, espat_stats_t *out)
+{
+    out->lost = e->tx.lost;
+    out->links_open = 0;
+    for (uint8_t id = 0; id < ESPAT_CFG_LINKS; id++)
+        if (espat_link_is_open(e, id)) out->links_open++;
+    out->idle = e->job.cmd == NULL && e->input == ESPAT_INPUT_LINE;
+    out->baud = e->uart.baud;
+}

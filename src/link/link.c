@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+#include "link.h"
+
+#include <espat/espat.h>
+
+#include "ring.h"
+#include "text.h"
+
+void espat_link_init(espat_t *e)
+{
+    uint16_t window = e->profile->window_bytes;
+    if (window > ESPAT_CFG_LINK_RX_BYTES) window = ESPAT_CFG_LINK_RX_BYTES;
+    for (uint8_t id = 0; id < ESPAT_CFG_LINKS; id++)
+        espat_ring_init(&e->links[id].rx, e->links[id].window, window);
+}
+
+void espat_link_restart(espat_t *e)
+{
+    for (uint8_t id = 0; id < ESPAT_CFG_LINKS; id++) {
+        espat_link_free(e, id);
+        e->links[id].gen++;
+        e->links[id].open_due = false;
+        e->links[id].close_due = false;
+    }
+    e->had_links = false;
+}
+
+uint8_t espat_link_find_free(const espat_t *e, uint8_t below)
+{
+    uint8_t id = 0;
+    while (id < below && e->links[id].state != ESPAT_LINK_FREE)
+        id++;
+    return id < below ? id : ESPAT_CFG_LINKS;
+}
+
+bool espat_link_allowed(const espat_t *e)
+{
+    return (e->set.cwmode & 2u) != 0 || ((e->set.cwmode & 1u) != 0 && e->station.state == ESPAT_STATION_UP);
+}
+
+bool espat_link_is_open(const espat_t *e, uint8_t id)
+{
+    return e->links[id].state == ESPAT_LINK_OPEN;
+}
+
+static uint8_t count(const espat_t *e, bool with_udp)
+{
+    uint8_t n = 0;
+    for (uint8_t id = 0; id < ESPAT_CFG_LINKS; id++)
+        if (e->links[id].state != ESPAT_LINK_FREE && (with_udp || e->links[id].type != ESPAT_LINK_UDP)) n++;
+    return n;
+}
+
+uint8_t espat_link_count(const espat_t *e)
+{
+    return count(e, true);
+}
+
+uint8_t espat_link_count_streams(const espat_t *e)
+{
+    return count(e, false);
+}
+
+uint32_t espat_link_unread(const espat_link_t *l)
+{
+    return l->rx.used - l->lent;
+}
+
+uint32_t espat_link_memory(const espat_t *e)
+{
+    uint32_t room = 0;
+    for (uint8_t id = 0; id < ESPAT_CFG_LINKS; id++)
+        room += espat_ring_room(&e->links[id].rx);
+    return room;
+}
+
+/* ---------------------------------------------------------------- a link's life */
+
+void espat_link_connect(espat_t *e, uint8_t id, const espat_ip_t *remote)
+{
+    e->links[id].remote = *remote;
+    e->links[id].open_due = true;
+}
+
+void espat_link_open(espat_t *e, uint8_t id, const espat_link_open_t *how)
+{
+    espat_link_t *l = &e->links[id];
+    l->state = ESPAT_LINK_OPENING;
+    l->type = how->type;
+    l->server = false;
+    l->gen++;
+    l->remote = how->remote;
+    l->remote_port = how->remote_port;
+    l->local = how->local;
+    l->local_port = how->local_port;
+    l->keep_alive_s = how->keep_alive_s;
+    espat_text_copy(l->host, ESPAT_HOST_CHARS, how->host);
+    l->asked = false;
+    l->opened = false;
+    l->open_due = false;
+    l->connect_due = false;
+    l->closed_due = false;
+    if (how->remote.family != 0) espat_link_connect(e, id, &how->remote);
+}
+
+/* The network side ends: the port is told to close if it has heard of this life. */
+static void end_network(espat_link_t *l)
+{
+    if (l->asked && (l->state == ESPAT_LINK_OPENING || l->state == ESPAT_LINK_OPEN)) {
+        l->close_due = true;
+        l->close_gen = l->gen;
+    }
+    l->open_due = false;
+}
+
+void espat_link_close(espat_t *e, uint8_t id)
+{
+    end_network(&e->links[id]);
+    espat_link_free(e, id);
+}
+
+static void end(espat_link_t *l, espat_net_error_t why)
+{
+    l->closed_due = l->state == ESPAT_LINK_OPEN; /* a link that never opened is its command's to report */
+    l->state = ESPAT_LINK_ENDED;
+    l->why = why;
+}
+
+void espat_link_end(espat_t *e, uint8_t id, espat_net_error_t why)
+{
+    espat_link_t *l = &e->links[id];
+    if (l->state == ESPAT_LINK_FREE || l->state == ESPAT_LINK_ENDED) return;
+    end_network(l);
+    end(l, why);
+}
+
+void espat_link_free(espat_t *e, uint8_t id)
+{
+    espat_link_t *l = &e->links[id];
+    l->state = ESPAT_LINK_FREE;
+    l->connect_due = false;
+    l->closed_due = false;
+    espat_ring_keep(&l->rx, l->lent);
+    if (e->send.active && e->send.link == id) e->send.active = false;
+}
+
+void espat_link_send(espat_t *e, uint8_t id, uint32_t n)
+{
+    e->send.link = id;
+    e->send.active = true;
+    e->send.size = n;
+    e->send.sent = 0;
+}
+
+/* ---------------------------------------------------------------- the port */
+
+/* The link that an answer speaks of, NULL when that life is over. */
+static espat_link_t *living(espat_t *e, uint8_t id, uint16_t gen)
+{
+    if (id >= ESPAT_CFG_LINKS || e->links[id].gen != gen || !e->links[id].asked) return NULL;
+    if (e->links[id].state != ESPAT_LINK_OPENING && e->links[id].state != ESPAT_LINK_OPEN) return NULL;
+    return &e->links[id];
+}
+
+void espat_link_opened(espat_t *e, uint8_t id, uint16_t gen, const espat_ip_t *local, uint16_t local_port)
+{
+    espat_link_t *l = living(e, id, gen);
+    if (l == NULL || l->state != ESPAT_LINK_OPENING) return;
+    l->state = ESPAT_LINK_OPEN;
+    l->local = *local;
+    l->local_port = local_port;
+    l->opened = true;
+    l->connect_due = true;
+    if (l->type != ESPAT_LINK_UDP) e->had_links = true;
+}
+
+void espat_link_closed(espat_t *e, uint8_t id, uint16_t gen, espat_net_error_t why)
+{
+    espat_link_t *l = living(e, id, gen);
+    if (l != NULL) end(l, why); /* the port has forgotten it: nothing is left to close */
+}
+
+bool espat_link_action(espat_t *e, espat_action_t *action)
+{
+    for (uint8_t id = 0; id < ESPAT_CFG_LINKS; id++) {
+        espat_link_t *l = &e->links[id];
+        if (l->close_due) {
+            l->close_due = false;
+            action->kind = ESPAT_ACTION_CLOSE;
+            action->u.close.link = id;
+            action->u.close.gen = l->close_gen;
+            return true;
+        }
+        if (l->open_due) {
+            l->open_due = false;
+            l->asked = true;
+            action->kind = ESPAT_ACTION_OPEN;
+            action->u.open = (espat_action_open_t){
+                .link = id,
+                .gen = l->gen,
+                .type = l->type,
+                .remote = l->remote,
+                .remote_port = l->remote_port,
+                .local = l->local,
+                .local_port = l->local_port,
+                .keep_alive_s = l->keep_alive_s,
+                .host = l->host,
+            };
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---------------------------------------------------------------- payloads (public calls) */
+
+size_t espat_link_rx_vec(espat_t *e, uint8_t link, espat_span_t pieces[2])
+{
+    if (link >= ESPAT_CFG_LINKS || e->links[link].state != ESPAT_LINK_OPEN) return 0;
+    return espat_ring_room_vec(&e->links[link].rx, pieces);
+}
+
+uint8_t *espat_link_rx_buf(espat_t *e, uint8_t link, size_t *room)
+{
+    espat_span_t pieces[2];
+    if (espat_link_rx_vec(e, link, pieces) == 0) {
+        *room = 0;
+        return NULL;
+    }
+    *room = pieces[0].size;
+    return pieces[0].data;
+}
+
+const uint8_t *espat_link_tx_buf(const espat_t *e, uint8_t link, size_t *n)
+{
+    if (!e->send.active || e->send.link != link || link >= ESPAT_CFG_LINKS || !espat_link_is_open(e, link)) {
+        *n = 0;
+        return NULL;
+    }
+    *n = e->send.size - e->send.sent;
+    return e->buffer + e->send.sent;
+}

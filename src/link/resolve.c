@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#include "resolve.h"
+
+#include "number.h"
+#include "text.h"
+#include "timer.h"
+
+void espat_resolve_start(espat_t *e, espat_resolver_t slot, const char *name)
+{
+    espat_resolve_t *r = &e->resolve[slot];
+    r->serial++;
+    espat_text_copy(r->name, ESPAT_HOST_CHARS, name);
+    r->due = false;
+    if (espat_number_parse_ip(r->name, &r->addr)) {
+        r->state = ESPAT_RESOLVE_DONE;
+        r->why = ESPAT_NET_OK;
+        return;
+    }
+    r->state = ESPAT_RESOLVE_ASKED;
+    r->due = true;
+    espat_timer_start(e, ESPAT_TIMER_RESOLVE, ESPAT_CFG_RESOLVE_LIMIT_MS);
+}
+
+void espat_resolve_stop(espat_t *e, espat_resolver_t slot)
+{
+    espat_resolve_t *r = &e->resolve[slot];
+    r->state = ESPAT_RESOLVE_IDLE;
+    r->due = false;
+    r->serial++;
+    espat_timer_stop(e, ESPAT_TIMER_RESOLVE);
+}
+
+const espat_resolve_t *espat_resolve_get(const espat_t *e, espat_resolver_t slot)
+{
+    return &e->resolve[slot];
+}
+
+static void finish(espat_t *e, espat_resolve_t *r, espat_net_error_t why)
+{
+    r->state = ESPAT_RESOLVE_DONE;
+    r->due = false;
+    r->why = why;
+    espat_timer_stop(e, ESPAT_TIMER_RESOLVE);
+}
+
+void espat_resolve_answer(espat_t *e, espat_resolver_t slot, uint16_t serial, espat_net_error_t why,
+                          const espat_ip_t *addrs, size_t n)
+{
+    espat_resolve_t *r;
+    if ((unsigned)slot >= ESPAT_RESOLVERS) return;
+    r = &e->resolve[slot];
+    if (r->state != ESPAT_RESOLVE_ASKED || r->serial != serial) return;
+    if (n > 0) {
+        r->addr = addrs[0];
+        why = ESPAT_NET_OK;
+    } else if (why == ESPAT_NET_OK) {
+        why = ESPAT_NET_NO_NAME;
+    }
+    finish(e, r, why);
+}
+
+void espat_resolve_tick(espat_t *e)
+{
+    espat_resolve_t *r = &e->resolve[ESPAT_RESOLVER_COMMAND];
+    if (espat_timer_due(e, ESPAT_TIMER_RESOLVE) && r->state == ESPAT_RESOLVE_ASKED)
+        finish(e, r, ESPAT_NET_TIMEOUT);
+}
+
+bool espat_resolve_action(espat_t *e, espat_action_t *action)
+{
+    for (unsigned slot = 0; slot < ESPAT_RESOLVERS; slot++) {
+        espat_resolve_t *r = &e->resolve[slot];
+        if (!r->due) continue;
+        r->due = false;
+        action->kind = ESPAT_ACTION_RESOLVE;
+        action->u.resolve.slot = (espat_resolver_t)slot;
+        action->u.resolve.serial = r->serial;
+        action->u.resolve.name = r->name;
+        return true;
+    }
+    return false;
+}
