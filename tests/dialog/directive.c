@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+#include "directive.h"
+
+#include <string.h>
+
+#include "scan.h"
+
+static void misread(player_t *p)
+{
+    player_fail(p, "not understood: %s", p->line->text);
+}
+
+/* Something happens: the answer to it may take time. */
+static bool acts(player_t *p, bool good)
+{
+    p->patient = true;
+    return good;
+}
+
+/* ---------------------------------------------------------------- net */
+
+static bool net_dns(player_t *p, scan_t *s)
+{
+    char name[ESPAT_HOST_CHARS + 1];
+    espat_ip_t addresses[SIM_ADDRESSES];
+    size_t count = 0;
+    if (!scan_quoted_text(s, name, sizeof name)) return false;
+    bool silent = scan_word(s, "silent");
+    if (!silent && !scan_word(s, "fail")) {
+        do {
+            if (count == SIM_ADDRESSES || !scan_ip(s, &addresses[count++])) return false;
+        } while (scan_text(s, ","));
+    }
+    return scan_end(s) && sim_dns_set(&p->sim, name, silent, addresses, count);
+}
+
+static bool net_got(player_t *p, scan_t *s, sim_link_t *l)
+{
+    sim_bytes_t want = { 0 };
+    bool good = scan_bytes(s, &want);
+    bool same =
+        good && want.size == l->got.size && (!want.size || memcmp(want.data, l->got.data, want.size) == 0);
+    if (good && !same)
+        player_fail_bytes(p, "the modem should have sent", &want, "                  it sent", &l->got);
+    sim_bytes_drop(&l->got, l->got.size);
+    sim_bytes_free(&want);
+    return good;
+}
+
+static bool net_data(player_t *p, scan_t *s, uint8_t link)
+{
+    sim_bytes_t bytes = { 0 };
+    bool good = scan_bytes(s, &bytes);
+    if (good && !sim_net_send(&p->sim, link, bytes.data, bytes.size))
+        player_fail(p, "link %u is not open", link);
+    sim_bytes_free(&bytes);
+    return acts(p, good);
+}
+
+/* What becomes of a connect that waits. False: not such a word. */
+static bool net_answer(player_t *p, scan_t *s, uint8_t link, bool *good)
+{
+    static const struct {
+        const char *word;
+        espat_net_error_t why;
+    } answers[] = {
+        { "accept", ESPAT_NET_OK },
+        { "refuse", ESPAT_NET_REFUSED },
+        { "timeout", ESPAT_NET_TIMEOUT },
+        { "unreachable", ESPAT_NET_UNREACHABLE },
+    };
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        if (!scan_word(s, answers[i].word)) continue;
+        int64_t port = 0;
+        *good = (i > 0 || !scan_text(s, "port=") || scan_number(s, 1, 65535, &port)) && scan_end(s);
+        if (*good && !sim_net_answer(&p->sim, link, answers[i].why, (uint16_t)port))
+            player_fail(p, "no connect of link %u waits", link);
+        acts(p, true);
+        return true;
+    }
+    return false;
+}
+
+static bool net_link(player_t *p, scan_t *s, uint8_t link)
+{
+    sim_link_t *l = &p->sim.links[link];
+    int64_t number;
+    bool good;
+    if (scan_word(s, "got")) return net_got(p, s, l);
+    if (scan_word(s, "data")) return net_data(p, s, link);
+    if (net_answer(p, s, link, &good)) return good;
+    if (scan_word(s, "close")) {
+        if (!sim_net_end(&p->sim, link)) player_fail(p, "link %u is not open", link);
+    } else if (scan_word(s, "reset")) {
+        if (!sim_net_reset(&p->sim, link)) player_fail(p, "link %u is not open", link);
+    } else if (scan_word(s, "stall")) {
+        l->stalled = true;
+        l->allowance = 0;
+    } else if (scan_word(s, "resume")) {
+        l->stalled = false;
+    } else if (scan_word(s, "take") && scan_number(s, 1, 1000000, &number)) {
+        if (!l->stalled) player_fail(p, "link %u is not stalled", link);
+        l->allowance += (size_t)number;
+    } else {
+        return false;
+    }
+    return acts(p, scan_end(s));
+}
+
+static bool net(player_t *p, scan_t *s)
+{
+    int64_t link;
+    if (scan_word(s, "dns")) return acts(p, net_dns(p, s));
+    if (scan_number(s, 0, ESPAT_CFG_LINKS - 1, &link)) return net_link(p, s, (uint8_t)link);
+    bool hold = scan_word(s, "hold");
+    if (!hold && !scan_word(s, "auto")) return false;
+    p->sim.hold = hold;
+    return acts(p, scan_end(s));
+}
+
+/* ---------------------------------------------------------------- what the port was asked for */
+
+static bool same_ip(const espat_ip_t *a, const espat_ip_t *b)
+{
+    return a->family == b->family && memcmp(a->ip, b->ip, a->family == 6 ? 16 : a->family) == 0;
+}
+
+static bool open_type(scan_t *s, espat_link_type_t *type)
+{
+    static const char *const words[] = {
+        [ESPAT_LINK_TCP] = "TCP", [ESPAT_LINK_UDP] = "UDP", [ESPAT_LINK_SSL] = "SSL"
+    };
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        *type = (espat_link_type_t)i;
+        if (scan_word(s, words[i])) return true;
+    }
+    return false;
+}
+
+/* What is not written must not have been asked for. */
+static bool open_fields(scan_t *s, espat_action_open_t *want, char *host, size_t room)
+{
+    int64_t number;
+    while (!scan_end(s)) {
+        if (scan_text(s, "keepalive=") && scan_number(s, 0, 65535, &number))
+            want->keep_alive_s = (uint16_t)number;
+        else if (scan_text(s, "localport=") && scan_number(s, 0, 65535, &number))
+            want->local_port = (uint16_t)number;
+        else if (scan_text(s, "local="))
+            scan_ip(s, &want->local);
+        else if (!scan_text(s, "host=") || !scan_quoted_text(s, host, room))
+            return false;
+    }
+    return true;
+}
+
+static bool open_link(player_t *p, scan_t *s)
+{
+    int64_t link;
+    if (!scan_number(s, 0, ESPAT_CFG_LINKS - 1, &link)) return false;
+    sim_link_t *l = &p->sim.links[link];
+    const espat_action_open_t *got = &l->asked;
+    bool seen = l->open_seen;
+    l->open_seen = false;
+    if (scan_word(s, "none")) {
+        if (seen) player_fail(p, "the port was asked to open link %d", (int)link);
+        return scan_end(s);
+    }
+    espat_action_open_t want = { 0 };
+    char host[ESPAT_HOST_CHARS + 1] = "";
+    if (!open_type(s, &want.type) || !scan_ip_port(s, &want.remote, &want.remote_port) ||
+        !open_fields(s, &want, host, sizeof host))
+        return false;
+    if (!seen)
+        player_fail(p, "the port was not asked to open link %d", (int)link);
+    else if (want.type != got->type || !same_ip(&want.remote, &got->remote) ||
+             want.remote_port != got->remote_port)
+        player_fail(p, "another type, address or port was asked for: type %d, port %u", (int)got->type,
+                    got->remote_port);
+    else if (want.keep_alive_s != got->keep_alive_s)
+        player_fail(p, "keepalive=%u was asked for", got->keep_alive_s);
+    else if (!same_ip(&want.local, &got->local) || want.local_port != got->local_port)
+        player_fail(p, "another local address, or localport=%u, was asked for", got->local_port);
+    else if (host[0] && strcmp(host, got->host) != 0)
+        player_fail(p, "host=\"%s\" was asked for", got->host);
+    return true;
+}
+
+static bool closed(player_t *p, scan_t *s)
+{
+    int64_t link;
+    if (!scan_number(s, 0, ESPAT_CFG_LINKS - 1, &link)) return false;
+    if (!p->sim.links[link].close_seen) player_fail(p, "the port was not asked to close link %d", (int)link);
+    p->sim.links[link].close_seen = false;
+    return scan_end(s);
+}
+
+static bool asked(player_t *p, scan_t *s)
+{
+    char name[ESPAT_HOST_CHARS + 1];
+    bool seen = p->sim.name_seen;
+    p->sim.name_seen = false;
+    if (scan_word(s, "none")) {
+        if (seen) player_fail(p, "the resolver was asked for \"%s\"", p->sim.name_asked);
+        return scan_end(s);
+    }
+    if (!scan_quoted_text(s, name, sizeof name)) return false;
+    if (!seen)
+        player_fail(p, "the resolver was not asked");
+    else if (strcmp(name, p->sim.name_asked) != 0)
+        player_fail(p, "the resolver was asked for \"%s\"", p->sim.name_asked);
+    return scan_end(s);
+}
+
+static bool uart(player_t *p, scan_t *s)
+{
+    int64_t n[5];
+    const espat_uart_t *got = &p->sim.uart;
+    bool seen = p->sim.uart_seen;
+    p->sim.uart_seen = false;
+    if (scan_word(s, "none")) {
+        if (seen) player_fail(p, "the port was told to set the line");
+        return scan_end(s);
+    }
+    for (int i = 0; i < 5; i++) {
+        if ((i && !scan_text(s, ",")) || !scan_number(s, 0, UINT32_MAX, &n[i])) return false;
+    }
+    if (!seen)
+        player_fail(p, "the port was not told to set the line");
+    else if (n[0] != got->baud || n[1] != got->data || n[2] != got->stop || n[3] != got->parity ||
+             n[4] != got->flow)
+        player_fail(p, "the line was set to %u,%u,%u,%u,%u", got->baud, got->data, got->stop, got->parity,
+                    got->flow);
+    return scan_end(s);
+}
+
+/* ---------------------------------------------------------------- Wi-Fi */
+
+static bool wifi(player_t *p, scan_t *s)
+{
+    static const struct {
+        const char *word;
+        espat_radio_fault_t fault;
+    } faults[] = {
+        { "lose", ESPAT_RADIO_GONE },      { "return", ESPAT_RADIO_WELL },
+        { "silent", ESPAT_RADIO_SILENT },  { "reject", ESPAT_RADIO_REJECTS },
+        { "nodhcp", ESPAT_RADIO_NO_DHCP },
+    };
+    sim_t *sim = &p->sim;
+    char ssid[ESPAT_SSID_CHARS + 1];
+    espat_ip_t ip;
+    acts(p, true);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        if (!scan_word(s, faults[i].word)) continue;
+        bool one = scan_quoted_text(s, ssid, sizeof ssid);
+        return scan_end(s) && espat_radio_fault(&sim->radio, one ? ssid : NULL, faults[i].fault, sim->now);
+    }
+    if (scan_word(s, "drop")) {
+        espat_radio_drop(&sim->radio, sim->now);
+    } else if (scan_word(s, "lease") && scan_ip(s, &ip)) {
+        espat_radio_lease(&sim->radio, &ip, &sim->config.radio.gateway, &sim->config.radio.netmask, sim->now);
+    } else {
+        return false;
+    }
+    return scan_end(s);
+}
+
+static bool softap(player_t *p, scan_t *s)
+{
+    sim_t *sim = &p->sim;
+    espat_mac_t mac;
+    espat_ip_t ip;
+    bool done;
+    acts(p, true);
+    if (scan_word(s, "join")) {
+        if (!scan_mac(s, &mac) || !scan_end(s)) return false;
+        done = espat_radio_station_join(&sim->radio, &mac, sim->now);
+    } else if (scan_word(s, "leave")) {
+        if (!scan_mac(s, &mac) || !scan_end(s)) return false;
+        done = espat_radio_station_leave(&sim->radio, &mac, sim->now);
+    } else {
+        if (!scan_word(s, "address") || !scan_mac(s, &mac) || !scan_ip(s, &ip) || !scan_end(s)) return false;
+        done = espat_radio_station_address(&sim->radio, &mac, &ip, sim->now);
+    }
+    if (!done) player_fail(p, "the SoftAP is off, full, or has no such station");
+    return true;
+}
+
+/* ---------------------------------------------------------------- the store, the power */
+
+static bool store(player_t *p, scan_t *s)
+{
+    sim_store_mode_t mode = SIM_STORE_OK;
+    if (scan_word(s, "fail"))
+        mode = SIM_STORE_FAIL;
+    else if (scan_word(s, "late"))
+        mode = SIM_STORE_LATE;
+    else if (!scan_word(s, "ok"))
+        return false;
+    sim_store_set(&p->sim, mode);
+    return acts(p, scan_end(s));
+}
+
+static bool power(player_t *p, scan_t *s)
+{
+    sim_power(&p->sim);
+    return acts(p, scan_end(s));
+}
+
+void directive_play(player_t *p)
+{
+    static const struct {
+        const char *word;
+        bool (*play)(player_t *p, scan_t *s); /* false: not understood */
+    } directives[] = {
+        { "net", net },   { "open", open_link }, { "closed", closed }, { "asked", asked }, { "uart", uart },
+        { "wifi", wifi }, { "softap", softap },  { "store", store },   { "power", power },
+    };
+    scan_t s = { p->line->text };
+    for (size_t i = 0; i < sizeof directives / sizeof directives[0]; i++) {
+        if (!scan_word(&s, directives[i].word)) continue;
+        if (!directives[i].play(p, &s)) misread(p);
+        return;
+    }
+    misread(p);
+}

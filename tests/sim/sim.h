@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* The simulated port: one modem, its radio, a host, a network and a store of settings, all under one virtual clock.
+ * It does what espat.h asks of a port, and checks after every call what must always hold. Nothing here is left to
+ * chance: the same calls give the same bytes. */
+#ifndef SIM_H
+#define SIM_H
+
+#include <stdio.h>
+
+#include <espat/espat.h>
+
+#include "radio.h"
+#include "sim_bytes.h"
+
+/* When the host reads what the modem prints; with SIM_DRAIN_BYTE the peers take single bytes too. */
+typedef enum sim_drain {
+    SIM_DRAIN_NOW,   /* at once */
+    SIM_DRAIN_BYTE,  /* one byte after the other */
+    SIM_DRAIN_STALL, /* only when the modem takes no more input, and in sim_settle */
+} sim_drain_t;
+
+/* What the host writes, in chunks that wait to be taken, and what it has read. */
+typedef struct sim_host {
+    sim_bytes_t input;
+    size_t *chunks; /* sizes; the first is what is left of it */
+    size_t chunk_count, chunk_room;
+    sim_bytes_t received;
+    bool reading; /* SIM_DRAIN_STALL: reads for the moment */
+} sim_host_t;
+
+typedef enum sim_phase { SIM_CLOSED, SIM_OPENING, SIM_OPEN } sim_phase_t;
+
+/* The network's end of one link. */
+typedef struct sim_link {
+    sim_phase_t phase;
+    uint16_t gen;
+    espat_action_open_t asked; /* the last ESPAT_ACTION_OPEN; host is below */
+    char host[ESPAT_HOST_CHARS + 1];
+    bool open_seen, close_seen; /* asked for since the test last looked */
+    uint16_t local_port;
+    sim_bytes_t outside; /* sent by the peer, not yet in the modem's window */
+    bool end_due;        /* the peer closes behind it */
+    bool stalled;
+    size_t allowance; /* bytes that a stalled peer still takes */
+    sim_bytes_t got;  /* taken by the peer since the test last looked */
+} sim_link_t;
+
+#define SIM_NAMES     16
+#define SIM_ADDRESSES 8
+
+typedef struct sim_name {
+    char name[ESPAT_HOST_CHARS + 1];
+    bool silent;
+    size_t count; /* 0: does not exist */
+    espat_ip_t addresses[SIM_ADDRESSES];
+} sim_name_t;
+
+typedef struct sim_question {
+    bool waiting;
+    uint16_t serial;
+    char name[ESPAT_HOST_CHARS + 1];
+} sim_question_t;
+
+typedef enum sim_store_mode { SIM_STORE_OK, SIM_STORE_FAIL, SIM_STORE_LATE } sim_store_mode_t;
+
+#define SIM_SETTINGS 64
+#define SIM_STORES   8
+
+/* The settings that survive. */
+typedef struct sim_store {
+    sim_store_mode_t mode;
+    espat_setting_t kept[SIM_SETTINGS], offered[SIM_SETTINGS];
+    size_t kept_count, offered_count;
+    uint16_t waiting[SIM_STORES]; /* serials that wait for an answer */
+    size_t waiting_count;
+} sim_store_t;
+
+/* All zero is a working configuration. */
+typedef struct sim_config {
+    espat_config_t modem; /* trace and user are the simulation's own */
+    espat_radio_config_t radio;
+    sim_drain_t drain;
+    FILE *log; /* every byte, action and event with its time; NULL: nothing */
+} sim_config_t;
+
+typedef struct sim {
+    espat_t modem;
+    espat_radio_t radio;
+    sim_config_t config;
+    uint64_t start, now;
+    char broken[200]; /* the first thing that must not be, "" for none */
+    unsigned ticks;   /* at this instant */
+    sim_host_t host;
+    sim_link_t links[ESPAT_CFG_LINKS];
+    bool hold;          /* connects wait for sim_net_answer */
+    uint16_t next_port; /* of a link that leaves the choice to the port */
+    espat_ip_t address; /* the station's */
+    sim_name_t names[SIM_NAMES];
+    size_t name_count;
+    sim_question_t questions[ESPAT_RESOLVERS];
+    bool name_seen; /* some name was asked for since the test last looked */
+    char name_asked[ESPAT_HOST_CHARS + 1];
+    sim_store_t store;
+    espat_uart_t uart; /* the last ESPAT_ACTION_UART */
+    bool uart_seen;
+} sim_t;
+
+/* ---------------------------------------------------------------- sim.c: life and time */
+
+/* Makes *s (which may hold anything) and its modem, switched off. */
+void sim_init(sim_t *s, const sim_config_t *config);
+
+void sim_free(sim_t *s);
+
+/* Cuts the power and switches on: a new modem with what is stored. */
+void sim_power(sim_t *s);
+
+/* Does what a port does until nothing moves at this instant. */
+void sim_pump(sim_t *s);
+
+/* The same, and whatever the host has not read yet is read. */
+void sim_settle(sim_t *s);
+
+/* The next instant at which something happens by itself; ESPAT_NEVER: none. */
+uint64_t sim_next(const sim_t *s);
+
+/* Lets time pass up to `to`, through each deadline in order. */
+void sim_advance(sim_t *s, uint64_t to);
+
+/* ---------------------------------------------------------------- sim_host.c */
+
+/* The host writes n bytes as one chunk: one read of the modem's port, unless it takes less. */
+void sim_host_write(sim_t *s, const void *p, size_t n);
+
+/* ---------------------------------------------------------------- sim_net.c: links */
+
+/* Answers the connect of a link that waits: ESPAT_NET_OK accepts it, with this local port or 0. False: none waits. */
+bool sim_net_answer(sim_t *s, uint8_t link, espat_net_error_t why, uint16_t local_port);
+
+/* The peer sends. False: the link is not open. */
+bool sim_net_send(sim_t *s, uint8_t link, const void *p, size_t n);
+
+/* The peer closes behind what it sent, or at once and with what still waits lost. False: the link is not open. */
+bool sim_net_end(sim_t *s, uint8_t link);
+bool sim_net_reset(sim_t *s, uint8_t link);
+
+/* ---------------------------------------------------------------- sim_dns.c: names */
+
+/* The name has these addresses; none: it does not exist; silent: questions wait. False: too many names. */
+bool sim_dns_set(sim_t *s, const char *name, bool silent, const espat_ip_t *addresses, size_t count);
+
+/* ---------------------------------------------------------------- sim_store.c */
+
+/* What becomes of settings from now on; SIM_STORE_OK and SIM_STORE_FAIL answer what waits. */
+void sim_store_set(sim_t *s, sim_store_mode_t mode);
+
+/* ---------------------------------------------------------------- between the files above */
+
+/* Each does one thing if there is one to do, and says so. */
+bool sim_host_offer(sim_t *s);
+bool sim_host_drain(sim_t *s);
+bool sim_net_answer_all(sim_t *s);
+bool sim_net_take(sim_t *s);
+bool sim_net_deliver(sim_t *s);
+bool sim_dns_answer(sim_t *s);
+bool sim_store_answer(sim_t *s);
+
+void sim_net_open(sim_t *s, const espat_action_open_t *open);
+void sim_net_close(sim_t *s, const espat_action_close_t *close);
+void sim_net_check(sim_t *s);
+void sim_net_restart(sim_t *s);
+void sim_dns_ask(sim_t *s, const espat_action_resolve_t *question);
+void sim_dns_restart(sim_t *s);
+void sim_store_save(sim_t *s, uint16_t serial);
+void sim_store_load(sim_t *s);
+void sim_store_restart(sim_t *s);
+
+void sim_event(sim_t *s, const espat_event_t *event);
+
+/* Something that must not be; the first one is kept. */
+void sim_break(sim_t *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A line for the log. */
+void sim_say(sim_t *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void sim_say_bytes(sim_t *s, const char *what, const uint8_t *p, size_t n);
+
+#endif
