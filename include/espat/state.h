@@ -79,14 +79,14 @@ typedef struct espat_station {
 
 typedef struct espat_softap_station {
     bool used, joined_due, address_due, left_due;
+    bool kick_due; /* ESPAT_ACTION_KICK not yet fetched */
     espat_mac_t mac;
     espat_ip_t ip;
 } espat_softap_station_t;
 
 typedef struct espat_softap {
     bool change_due; /* ESPAT_ACTION_SOFTAP not yet fetched */
-    bool kick_due, kick_all;
-    espat_mac_t kick_mac;
+    bool kick_all_due;
     espat_softap_station_t stations[ESPAT_CFG_SOFTAP_STATIONS];
 } espat_softap_t;
 

@@ -344,6 +344,7 @@ static bool address(espat_radio_t *r, espat_event_t *event)
 {
     r->at = ESPAT_NEVER;
     if (r->dhcp && fault_of(r, r->ssid) == ESPAT_RADIO_NO_DHCP) return false;
+    if (!r->dhcp && r->ip.family == 0) return false; /* nobody said which */
     event->kind = ESPAT_EVENT_ADDRESS;
     event->u.address.serial = r->serial;
     event->u.address.ip = r->dhcp ? r->config.ip : r->ip;
