@@ -8,12 +8,17 @@
 #include "command.h"
 #include "data.h"
 #include "families.h"
+#include "datagram.h"
 #include "line.h"
 #include "link.h"
 #include "output.h"
+#include "relay.h"
+#include "ping.h"
 #include "resolve.h"
 #include "ring.h"
+#include "listen.h"
 #include "settings.h"
+#include "sntp.h"
 #include "station.h"
 #include "text.h"
 #include "timer.h"
@@ -29,6 +34,10 @@ static void forget(espat_t *e)
     for (unsigned i = 0; i < ESPAT_RESOLVERS; i++)
         espat_resolve_stop(e, (espat_resolver_t)i);
     espat_link_restart(e);
+    espat_listen_init(e);
+    espat_relay_init(e);
+    espat_ping_stop(e);
+    espat_sntp_init(e);
     espat_settings_reload(e, e->factory_due);
     espat_line_clear(e);
     e->job = (espat_job_t){ 0 };
@@ -37,10 +46,11 @@ static void forget(espat_t *e)
     e->syslog = false;
     e->sysstore = true;
     e->cipmux = false;
+    e->cipmode = false;
     e->cipdinfo = false;
+    e->ciprecvmode = false;
     e->sleep_mode = 1; /* observed: 2.2 reads back 1 at boot */
     e->rfpower = ESPAT_RFPOWER_MAX;
-    e->clock_offset_s = 0;
     e->memory_low = espat_link_memory(e);
     espat_station_init(e);
     e->restart_due = false;
@@ -75,10 +85,29 @@ static void restart(espat_t *e)
     set_uart(e, &e->set.uart);
 }
 
+/* AT+SAVETRANSLINK: passthrough from the start, over link 0 as it was stored. The host sees the prompt, then "ready". */
+static void start_translink(espat_t *e)
+{
+    const espat_settings_t *s = &e->set;
+    espat_link_t *l = &e->links[0];
+    l->type = (espat_link_type_t)s->translink.type;
+    l->udp_mode = 0;
+    l->remote_port = s->translink.port;
+    l->keep_alive_s = s->translink.keep_alive_s;
+    l->bind = (espat_ip_t){ 0 };
+    l->bind_port = s->translink.local_port;
+    espat_text_copy(l->host, ESPAT_HOST_CHARS, s->translink.host);
+    e->cipmode = true;
+    espat_reply_text(e, "\r\n>");
+    espat_relay_start(e);
+    e->input = ESPAT_INPUT_PASSTHROUGH;
+}
+
 static void ready(espat_t *e)
 {
     e->power = ESPAT_POWER_ON;
     e->boot_time = e->now;
+    if (e->set.translink.on) start_translink(e);
     espat_reply_text(e, "\r\nready\r\n");
     espat_station_start(e);
     espat_softap_change(e);
@@ -92,7 +121,7 @@ static void end_job(espat_t *e)
     e->job.resume = NULL;
     e->job.produce = NULL;
     e->job.quiet = false;
-    e->input = ESPAT_INPUT_LINE;
+    e->input = e->passthrough.on ? ESPAT_INPUT_PASSTHROUGH : ESPAT_INPUT_LINE;
     if (e->restart_due) restart(e);
     mark_uart(e);
 }
@@ -169,10 +198,20 @@ static bool message(espat_t *e)
     return e->power == ESPAT_POWER_ON && !e->job.quiet && espat_urc_write(e);
 }
 
+/* What follows from the state of things, without the host. */
+static void step(espat_t *e)
+{
+    if (e->power != ESPAT_POWER_ON) return;
+    espat_relay_step(e);
+    espat_listen_step(e);
+    espat_sntp_step(e);
+}
+
 static void settle(espat_t *e)
 {
-    while (stream(e) || message(e) || resume(e)) {
-    }
+    step(e);
+    while (stream(e) || message(e) || resume(e))
+        step(e);
 }
 
 /* ---------------------------------------------------------------- bytes from the host */
@@ -250,6 +289,22 @@ static size_t rx_data(espat_t *e, const uint8_t *p, size_t n)
     return n;
 }
 
+/* "+++" was a packet of its own: commands again; the link stays, and what it brings is shown raw. */
+static void leave_passthrough(espat_t *e)
+{
+    e->input = ESPAT_INPUT_LINE;
+    if (e->passthrough.dropped != 0) espat_trace(e, "bytes were dropped while there was no connection");
+    if (e->set.sysmsg & 1u) espat_reply_text(e, "\r\n+QUITT\r\n");
+}
+
+static size_t rx_passthrough(espat_t *e, const uint8_t *p, size_t n)
+{
+    if (espat_reply_room(e) < ESPAT_REPLY_BYTES) return 0; /* +QUITT must fit when it comes */
+    if (!espat_relay_tick(e)) return espat_relay_rx(e, p, n);
+    leave_passthrough(e);
+    return rx_line(e, p, n);
+}
+
 size_t espat_uart_rx(espat_t *e, const uint8_t *p, size_t n, uint64_t now)
 {
     size_t taken = 0;
@@ -259,6 +314,8 @@ size_t espat_uart_rx(espat_t *e, const uint8_t *p, size_t n, uint64_t now)
         if (e->power != ESPAT_POWER_ON) return n; /* nobody listens while the chip boots or sleeps */
         if (e->input == ESPAT_INPUT_DATA) {
             part = rx_data(e, p + taken, n - taken);
+        } else if (e->input == ESPAT_INPUT_PASSTHROUGH) {
+            part = rx_passthrough(e, p + taken, n - taken);
         } else if (e->job.cmd == NULL) {
             part = rx_line(e, p + taken, n - taken);
         } else if (e->job.produce != NULL) {
@@ -281,23 +338,63 @@ void espat_uart_tx_ack(espat_t *e, size_t n, uint64_t now)
     settle(e);
 }
 
+static void received(espat_t *e, uint8_t link)
+{
+    uint32_t free_bytes = espat_link_memory(e);
+    if (free_bytes < e->memory_low) e->memory_low = free_bytes;
+    espat_listen_heard(e, link);
+    settle(e);
+}
+
 void espat_link_rx_ack(espat_t *e, uint8_t link, size_t n, uint64_t now)
 {
-    uint32_t free_bytes;
     e->now = now;
     if (link >= ESPAT_CFG_LINKS || !espat_link_is_open(e, link) || n > espat_ring_room(&e->links[link].rx))
         return;
     espat_ring_commit(&e->links[link].rx, (uint32_t)n);
-    free_bytes = espat_link_memory(e);
-    if (free_bytes < e->memory_low) e->memory_low = free_bytes;
+    received(e, link);
+}
+
+espat_datagram_t espat_link_rx_datagram(espat_t *e, uint8_t link, const uint8_t *p, size_t n,
+                                        const espat_ip_t *from, uint16_t from_port, uint64_t now)
+{
+    espat_datagram_t result;
+    bool passive = e->ciprecvmode && !e->cipmode;
+    e->now = now;
+    if (link >= ESPAT_CFG_LINKS || !espat_link_is_open(e, link)) return ESPAT_DATAGRAM_TAKEN;
+    result = espat_datagram_put(e, link, p, n, from, from_port, !passive);
+    if (result == ESPAT_DATAGRAM_WAIT && passive)
+        result = ESPAT_DATAGRAM_DROPPED; /* manual, AT+CIPRECVMODE */
+    if (result == ESPAT_DATAGRAM_DROPPED) {
+        e->dropped++;
+        espat_trace(e, "a datagram was dropped: it does not fit the receive window");
+    }
+    received(e, link);
+    return result;
+}
+
+uint8_t espat_accept(espat_t *e, uint16_t gen, const espat_ip_t *remote, uint16_t remote_port,
+                     const espat_ip_t *local, uint16_t local_port, uint16_t *link_gen, uint64_t now)
+{
+    uint8_t id;
+    e->now = now;
+    id = espat_listen_accept(e, gen, remote, remote_port, local, local_port);
+    if (id < ESPAT_CFG_LINKS) *link_gen = e->links[id].gen;
     settle(e);
+    return id;
 }
 
 void espat_link_tx_ack(espat_t *e, uint8_t link, size_t n, uint64_t now)
 {
+    size_t offered;
     e->now = now;
-    if (!e->send.active || e->send.link != link || n > e->send.size - e->send.sent) return;
-    e->send.sent += (uint32_t)n;
+    espat_link_tx_buf(e, link, &offered);
+    if (n > offered) return; /* the port's bug, ignored */
+    if (link == 0 && espat_relay_busy(e)) {
+        espat_relay_tx_ack(e, n);
+    } else {
+        e->send.sent += (uint32_t)n;
+    }
     settle(e);
 }
 
@@ -316,8 +413,9 @@ bool espat_next_action(espat_t *e, espat_action_t *action)
         mark_uart(e); /* changed once more meanwhile */
         return true;
     }
-    return espat_link_action(e, action) || espat_resolve_action(e, action) ||
-           espat_station_action(e, action) || espat_settings_action(e, action);
+    return espat_link_action(e, action) || espat_listen_action(e, action) ||
+           espat_resolve_action(e, action) || espat_station_action(e, action) ||
+           espat_ping_action(e, action) || espat_sntp_action(e, action) || espat_settings_action(e, action);
 }
 
 void espat_event(espat_t *e, const espat_event_t *event, uint64_t now)
@@ -334,6 +432,16 @@ void espat_event(espat_t *e, const espat_event_t *event, uint64_t now)
     case ESPAT_EVENT_RESOLVED:
         espat_resolve_answer(e, event->u.resolved.slot, event->u.resolved.serial, event->u.resolved.why,
                              event->u.resolved.addrs, event->u.resolved.n);
+        break;
+    case ESPAT_EVENT_SEND_FAILED:
+        espat_link_send_failed(e, event->u.send_failed.link, event->u.send_failed.gen);
+        break;
+    case ESPAT_EVENT_LISTENING: espat_listen_answer(e, event->u.listening.gen, event->u.listening.why); break;
+    case ESPAT_EVENT_PONG:
+        espat_ping_answer(e, event->u.pong.serial, event->u.pong.why, event->u.pong.ms);
+        break;
+    case ESPAT_EVENT_SNTP:
+        espat_sntp_answer(e, event->u.sntp.serial, event->u.sntp.data, event->u.sntp.n);
         break;
     case ESPAT_EVENT_STORED: espat_settings_stored(e, event->u.stored.serial, event->u.stored.ok); break;
     default: espat_station_event(e, event); break;
@@ -352,8 +460,13 @@ void espat_tick(espat_t *e, uint64_t now)
 {
     e->now = now;
     if (espat_timer_due(e, ESPAT_TIMER_BOOT)) ready(e);
-    if (espat_timer_due(e, ESPAT_TIMER_CONNECT)) espat_link_end(e, e->job.link, ESPAT_NET_TIMEOUT);
+    if (espat_timer_due(e, ESPAT_TIMER_CONNECT)) espat_link_end(e, e->connecting, ESPAT_NET_TIMEOUT);
+    if (espat_timer_due(e, ESPAT_TIMER_SEND)) e->send.failed = true;
+    if (espat_relay_tick(e)) leave_passthrough(e);
     espat_resolve_tick(e);
+    espat_listen_tick(e);
+    espat_ping_tick(e);
+    espat_sntp_tick(e);
     espat_station_tick(e);
     settle(e);
 }
@@ -399,6 +512,7 @@ void espat_boot(espat_t *e, uint64_t now)
 void espat_stats(const espat_t *e, espat_stats_t *out)
 {
     out->lost = e->tx.lost;
+    out->dropped = e->dropped;
     out->links_open = 0;
     for (uint8_t id = 0; id < ESPAT_CFG_LINKS; id++)
         if (espat_link_is_open(e, id)) out->links_open++;

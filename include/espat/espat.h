@@ -65,7 +65,8 @@ void espat_boot(espat_t *e, uint64_t now);
 /* ---------------------------------------------------------------- the host's side (UART) */
 
 /* Bytes from the host; n may be anything. Returns how many were taken, fewer than n when there is no room: hold the
- * rest (that is the RTS line) and offer it again after espat_uart_tx_ack. One call is one read of the port. */
+ * rest (that is the RTS line) and offer it again after espat_uart_tx_ack, espat_link_tx_ack, espat_event or espat_tick.
+ * One call is one read of the port. */
 size_t espat_uart_rx(espat_t *e, const uint8_t *p, size_t n, uint64_t now);
 
 /* Bytes to the host, in order, in at most max pieces; returns the number of pieces, 0 for nothing to send. Pieces may
@@ -90,8 +91,27 @@ uint8_t *espat_link_rx_buf(espat_t *e, uint8_t link, size_t *room);
 /* n bytes were read into it. */
 void espat_link_rx_ack(espat_t *e, uint8_t link, size_t n, uint64_t now);
 
-/* Bytes to the network; *n is 0 for none. */
+typedef enum espat_datagram {
+    ESPAT_DATAGRAM_TAKEN,   /* it is the modem's now (or the link is gone) */
+    ESPAT_DATAGRAM_WAIT,    /* no room: offer it again after espat_uart_tx_ack */
+    ESPAT_DATAGRAM_DROPPED, /* it will never fit, or passive mode's buffer is full: as the chip, it is lost */
+} espat_datagram_t;
+
+/* One datagram came on a UDP link; n may be 0. It is copied. */
+espat_datagram_t espat_link_rx_datagram(espat_t *e, uint8_t link, const uint8_t *p, size_t n,
+                                        const espat_ip_t *from, uint16_t from_port, uint64_t now);
+
+/* A client connected to the listening socket `gen`. Returns its link ID and *link_gen; ESPAT_CFG_LINKS: there is no
+ * place for it, close it. */
+uint8_t espat_accept(espat_t *e, uint16_t gen, const espat_ip_t *remote, uint16_t remote_port,
+                     const espat_ip_t *local, uint16_t local_port, uint16_t *link_gen, uint64_t now);
+
+/* Bytes to the network; *n is 0 for none. On a UDP link they are one datagram, sent whole or refused by
+ * ESPAT_EVENT_SEND_FAILED. */
 const uint8_t *espat_link_tx_buf(const espat_t *e, uint8_t link, size_t *n);
+
+/* Where a UDP link's datagram goes. */
+void espat_link_tx_to(const espat_t *e, uint8_t link, espat_ip_t *to, uint16_t *port);
 
 /* The first n of them were handed to the network. */
 void espat_link_tx_ack(espat_t *e, uint8_t link, size_t n, uint64_t now);
@@ -118,7 +138,7 @@ typedef enum espat_setting_kind { ESPAT_SETTING_NUMBER, ESPAT_SETTING_TEXT } esp
 typedef struct espat_setting {
     const char *name; /* constant, e.g. "cwmode" */
     espat_setting_kind_t kind;
-    uint32_t number;
+    int64_t number;
     char text[ESPAT_PASSWORD_CHARS + 1];
 } espat_setting_t;
 
@@ -136,6 +156,7 @@ bool espat_setting_put(espat_t *e, const espat_setting_t *setting);
 /* What a port or a test may want to know; never needed to run a modem. */
 typedef struct espat_stats {
     uint32_t lost;      /* bytes that found no room in the output: always 0 */
+    uint32_t dropped;   /* datagrams lost because passive mode's buffer was full, or too large */
     uint8_t links_open; /* links with a network side */
     bool idle;          /* no command at work, no data expected */
     uint32_t baud;      /* of the line as it is now */

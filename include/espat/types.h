@@ -29,10 +29,13 @@ typedef struct espat_mac {
 } espat_mac_t;
 
 /* Strings of fixed size end with NUL; the number is the longest text. */
-#define ESPAT_HOST_CHARS 64
-#define ESPAT_SSID_CHARS 32
+#define ESPAT_HOST_CHARS     64
+#define ESPAT_SSID_CHARS     32
 #define ESPAT_PASSWORD_CHARS 64
 #define ESPAT_HOSTNAME_CHARS 32
+
+#define ESPAT_DNS_SERVERS  3
+#define ESPAT_SNTP_SERVERS 3
 
 typedef enum espat_link_type { ESPAT_LINK_TCP, ESPAT_LINK_UDP, ESPAT_LINK_SSL } espat_link_type_t;
 
@@ -41,8 +44,9 @@ typedef struct espat_ap {
     char ssid[ESPAT_SSID_CHARS + 1];
     espat_mac_t bssid;
     uint8_t channel;
-    int8_t rssi;  /* dBm */
-    uint8_t ecn;  /* AT+CWLAP: 0 open, 1 WEP, 2 WPA_PSK, 3 WPA2_PSK, 4 WPA_WPA2_PSK, 5 WPA2_EAP, 6 WPA3_PSK, ... */
+    int8_t rssi; /* dBm */
+    uint8_t
+        ecn; /* AT+CWLAP: 0 open, 1 WEP, 2 WPA_PSK, 3 WPA2_PSK, 4 WPA_WPA2_PSK, 5 WPA2_EAP, 6 WPA3_PSK, ... */
 } espat_ap_t;
 
 /* ---------------------------------------------------------------- engine to port */
@@ -52,28 +56,62 @@ typedef enum espat_action_kind {
     ESPAT_ACTION_OPEN,    /* connect one link; answered by ESPAT_EVENT_OPENED or ESPAT_EVENT_CLOSED */
     ESPAT_ACTION_CLOSE,   /* close one link and forget it; not answered */
     ESPAT_ACTION_RESOLVE, /* ask for a name once; answered by ESPAT_EVENT_RESOLVED */
-    ESPAT_ACTION_JOIN,    /* try once to join; ESPAT_EVENT_JOINED, then ESPAT_EVENT_ADDRESS, or ESPAT_EVENT_JOIN_FAILED */
-    ESPAT_ACTION_LEAVE,   /* leave the access point, or stop trying; not answered */
-    ESPAT_ACTION_SCAN,    /* answered by ESPAT_EVENT_SCANNED */
-    ESPAT_ACTION_SOFTAP,  /* the SoftAP's state or settings changed; not answered */
-    ESPAT_ACTION_KICK,    /* send a station, or all, away from the SoftAP; ESPAT_EVENT_STATION_LEFT follows for each */
-    ESPAT_ACTION_STORE,   /* keep what espat_setting_get gives; answered by ESPAT_EVENT_STORED */
-    ESPAT_ACTION_UART,    /* all output of the old rate has left: set the line; not answered */
-    ESPAT_ACTION_RESTART, /* the modem restarted: links are gone, drop all that is pending; not answered */
+    ESPAT_ACTION_JOIN, /* try once to join; ESPAT_EVENT_JOINED, then ESPAT_EVENT_ADDRESS, or ESPAT_EVENT_JOIN_FAILED */
+    ESPAT_ACTION_LEAVE,  /* leave the access point, or stop trying; not answered */
+    ESPAT_ACTION_SCAN,   /* answered by ESPAT_EVENT_SCANNED */
+    ESPAT_ACTION_SOFTAP, /* the SoftAP's state or settings changed; not answered */
+    ESPAT_ACTION_KICK, /* send a station, or all, away from the SoftAP; ESPAT_EVENT_STATION_LEFT follows for each */
+    ESPAT_ACTION_OPTIONS, /* set options of an open TCP link; not answered */
+    ESPAT_ACTION_LISTEN, /* accept on a port; answered by ESPAT_EVENT_LISTENING, then espat_accept for each client */
+    ESPAT_ACTION_UNLISTEN, /* close the listening socket; accepted links live on; not answered */
+    ESPAT_ACTION_PING,     /* one echo request; answered by ESPAT_EVENT_PONG, or not at all */
+    ESPAT_ACTION_SNTP,     /* send one request; every answer from its address comes by ESPAT_EVENT_SNTP */
+    ESPAT_ACTION_STORE,    /* keep what espat_setting_get gives; answered by ESPAT_EVENT_STORED */
+    ESPAT_ACTION_UART,     /* all output of the old rate has left: set the line; not answered */
+    ESPAT_ACTION_RESTART,  /* the modem restarted: links are gone, drop all that is pending; not answered */
 } espat_action_kind_t;
 
-/* ESPAT_ACTION_OPEN. Pointers live until the link closes. */
+/* ESPAT_ACTION_OPEN. A UDP link takes datagrams from anyone; a remote in 224.0.0.0/4 is joined as a group, one that
+ * is 255.255.255.255 may be broadcast to; its remote may be 0.0.0.0 and port 0. Pointers live until the link closes. */
 typedef struct espat_action_open {
     uint8_t link;
     uint16_t gen;
     espat_link_type_t type;
     espat_ip_t remote;
     uint16_t remote_port;
-    espat_ip_t local;        /* bind to it; family 0: any */
-    uint16_t local_port;     /* 0: any */
-    uint16_t keep_alive_s;   /* 0: off; else idle time, then 3 probes 1 s apart (AT+CIPSTART) */
-    const char *host;        /* the name or address as the host typed it */
+    espat_ip_t local;      /* bind to it; family 0: any */
+    uint16_t local_port;   /* 0: any */
+    uint16_t keep_alive_s; /* 0: off; else idle time, then 3 probes 1 s apart (AT+CIPSTART) */
+    int32_t linger_s;      /* AT+CIPTCPOPT: -1 off, else SO_LINGER */
+    bool nodelay;          /* AT+CIPTCPOPT */
+    const char *host;      /* the name or address as the host typed it */
 } espat_action_open_t;
+
+typedef struct espat_action_options {
+    uint8_t link;
+    uint16_t gen;
+    int32_t linger_s;
+    bool nodelay;
+} espat_action_options_t;
+
+typedef struct espat_action_listen {
+    uint16_t gen; /* of the listening socket: answers and clients of an earlier one are dropped */
+    uint16_t port;
+} espat_action_listen_t;
+
+typedef struct espat_action_ping {
+    uint16_t serial;
+    espat_ip_t addr;
+} espat_action_ping_t;
+
+/* What an NTP packet holds without extensions. */
+#define ESPAT_SNTP_BYTES 48
+
+typedef struct espat_action_sntp {
+    uint16_t serial;
+    espat_ip_t addr;
+    uint8_t request[ESPAT_SNTP_BYTES]; /* the packet to send, to port 123 */
+} espat_action_sntp_t;
 
 typedef struct espat_action_close {
     uint8_t link;
@@ -81,12 +119,19 @@ typedef struct espat_action_close {
 } espat_action_close_t;
 
 /* Who waits for a name. A new question in a slot replaces the old one: answers are told apart by serial. */
-typedef enum espat_resolver { ESPAT_RESOLVER_COMMAND, ESPAT_RESOLVERS } espat_resolver_t;
+typedef enum espat_resolver {
+    ESPAT_RESOLVER_COMMAND,
+    ESPAT_RESOLVER_PASSTHROUGH, /* coming back after a loss */
+    ESPAT_RESOLVER_SNTP,
+    ESPAT_RESOLVERS
+} espat_resolver_t;
 
 typedef struct espat_action_resolve {
     espat_resolver_t slot;
     uint16_t serial;
-    const char *name; /* until answered or replaced */
+    const char *name;          /* until answered or replaced */
+    const espat_ip_t *servers; /* AT+CIPDNS, in their order; until the next call */
+    size_t server_count;       /* 0: the system's own */
 } espat_action_resolve_t;
 
 typedef struct espat_action_join {
@@ -95,8 +140,8 @@ typedef struct espat_action_join {
     const char *password;
     bool has_bssid;
     espat_mac_t bssid;
-    espat_mac_t mac;      /* the station's own */
-    bool dhcp;            /* else the static addresses below hold */
+    espat_mac_t mac; /* the station's own */
+    bool dhcp;       /* else the static addresses below hold */
     espat_ip_t ip, gateway, netmask;
     const char *hostname; /* empty: the port's default */
     bool secured_only;    /* AT+CWJAP's <pci_en>: no open access point and no WEP */
@@ -105,10 +150,10 @@ typedef struct espat_action_join {
 
 typedef struct espat_action_scan {
     uint16_t serial;
-    const char *ssid;  /* empty: any */
+    const char *ssid; /* empty: any */
     bool has_bssid;
     espat_mac_t bssid;
-    uint8_t channel;   /* 0: any */
+    uint8_t channel; /* 0: any */
     bool passive;
     uint16_t min_ms, max_ms; /* time on one channel; 0: the port's default */
 } espat_action_scan_t;
@@ -121,7 +166,7 @@ typedef struct espat_action_softap {
     bool hidden;
     espat_mac_t mac;
     espat_ip_t ip, gateway, netmask;
-    bool dhcp;            /* give the stations addresses from start to end */
+    bool dhcp; /* give the stations addresses from start to end */
     espat_ip_t dhcp_start, dhcp_end;
     uint16_t dhcp_lease_min;
 } espat_action_softap_t;
@@ -143,6 +188,10 @@ typedef struct espat_action {
     union {
         espat_action_open_t open;
         espat_action_close_t close;
+        espat_action_options_t options;
+        espat_action_listen_t listen;
+        espat_action_ping_t ping;
+        espat_action_sntp_t sntp;
         espat_action_resolve_t resolve;
         espat_action_join_t join;
         espat_action_scan_t scan;
@@ -156,18 +205,22 @@ typedef struct espat_action {
 /* ---------------------------------------------------------------- port to engine */
 
 typedef enum espat_event_kind {
-    ESPAT_EVENT_OPENED,         /* u.opened */
-    ESPAT_EVENT_CLOSED,         /* u.closed: refused, failed, ended by the peer or broken; the port has forgotten it */
-    ESPAT_EVENT_RESOLVED,       /* u.resolved */
-    ESPAT_EVENT_JOINED,         /* u.joined: associated, no address yet */
-    ESPAT_EVENT_ADDRESS,        /* u.address: also when a lease changes */
-    ESPAT_EVENT_JOIN_FAILED,    /* u.join_failed */
-    ESPAT_EVENT_LOST,           /* u.lost: the access point is gone or sent us away */
-    ESPAT_EVENT_SCANNED,        /* u.scanned */
-    ESPAT_EVENT_STATION_JOINED, /* u.station: a station came to the SoftAP */
-    ESPAT_EVENT_STATION_ADDRESS,/* u.station: it has an address */
-    ESPAT_EVENT_STATION_LEFT,   /* u.station */
-    ESPAT_EVENT_STORED,         /* u.stored */
+    ESPAT_EVENT_OPENED, /* u.opened */
+    ESPAT_EVENT_CLOSED, /* u.closed: refused, failed, ended by the peer or broken; the port has forgotten it */
+    ESPAT_EVENT_SEND_FAILED,     /* u.send_failed: the datagram offered could not be sent; the link stays */
+    ESPAT_EVENT_LISTENING,       /* u.listening */
+    ESPAT_EVENT_PONG,            /* u.pong */
+    ESPAT_EVENT_SNTP,            /* u.sntp */
+    ESPAT_EVENT_RESOLVED,        /* u.resolved */
+    ESPAT_EVENT_JOINED,          /* u.joined: associated, no address yet */
+    ESPAT_EVENT_ADDRESS,         /* u.address: also when a lease changes */
+    ESPAT_EVENT_JOIN_FAILED,     /* u.join_failed */
+    ESPAT_EVENT_LOST,            /* u.lost: the access point is gone or sent us away */
+    ESPAT_EVENT_SCANNED,         /* u.scanned */
+    ESPAT_EVENT_STATION_JOINED,  /* u.station: a station came to the SoftAP */
+    ESPAT_EVENT_STATION_ADDRESS, /* u.station: it has an address */
+    ESPAT_EVENT_STATION_LEFT,    /* u.station */
+    ESPAT_EVENT_STORED,          /* u.stored */
 } espat_event_kind_t;
 
 /* Why something failed; the text for the trace is the port's to say. */
@@ -204,6 +257,24 @@ typedef struct espat_event {
             uint16_t gen;
             espat_net_error_t why;
         } closed;
+        struct { /* ESPAT_EVENT_SEND_FAILED */
+            uint8_t link;
+            uint16_t gen;
+        } send_failed;
+        struct { /* ESPAT_EVENT_LISTENING; why != ESPAT_NET_OK: not listening, or no longer */
+            uint16_t gen;
+            espat_net_error_t why;
+        } listening;
+        struct { /* ESPAT_EVENT_PONG; why != ESPAT_NET_OK: it could not be sent, or the network said no */
+            uint16_t serial;
+            espat_net_error_t why;
+            uint32_t ms;
+        } pong;
+        struct { /* ESPAT_EVENT_SNTP: a datagram, whatever it holds; n 0: could not be sent */
+            uint16_t serial;
+            const uint8_t *data; /* until espat_event returns */
+            size_t n;
+        } sntp;
         struct { /* ESPAT_EVENT_RESOLVED: n addresses, best first; n 0: why says */
             espat_resolver_t slot;
             uint16_t serial;
@@ -220,6 +291,7 @@ typedef struct espat_event {
         struct { /* ESPAT_EVENT_ADDRESS */
             uint16_t serial;
             espat_ip_t ip, gateway, netmask;
+            espat_ip_t dns[ESPAT_DNS_SERVERS]; /* family 0: none */
         } address;
         struct { /* ESPAT_EVENT_JOIN_FAILED */
             uint16_t serial;

@@ -143,6 +143,12 @@ int32_t espat_args_i32(espat_args_t *a, int32_t min, int32_t max)
     return (int32_t)number(a, min, max, true, min);
 }
 
+int32_t espat_args_i32_plus(espat_args_t *a, int32_t min, int32_t max)
+{
+    if (espat_args_given(a) && a->p[0] == '+' && a->p[1] >= '0' && a->p[1] <= '9') a->p++;
+    return espat_args_i32(a, min, max);
+}
+
 uint32_t espat_args_u32_or(espat_args_t *a, uint32_t min, uint32_t max, uint32_t otherwise)
 {
     return (uint32_t)number(a, min, max, false, otherwise);
@@ -193,6 +199,19 @@ const char *espat_args_text_or_null(espat_args_t *a, size_t min, size_t max)
         return NULL;
     }
     return text;
+}
+
+const char *espat_args_name_or_null(espat_args_t *a, size_t max)
+{
+    field_t f;
+    if (!espat_args_given(a) || a->p[0] == '"') return espat_args_text_or_null(a, 1, max);
+    take(a, &f);
+    if (f.n > max) {
+        fail_range(a, "characters: ", 1, (int64_t)max);
+        return NULL;
+    }
+    f.p[f.n] = '\0'; /* where its comma was, or the CR */
+    return f.p;
 }
 
 const char *espat_args_text(espat_args_t *a, size_t min, size_t max)

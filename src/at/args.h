@@ -22,6 +22,9 @@ void espat_args_init(espat_args_t *a, espat_t *e, char *p, size_t n);
 uint32_t espat_args_u32(espat_args_t *a, uint32_t min, uint32_t max);
 int32_t espat_args_i32(espat_args_t *a, int32_t min, int32_t max);
 
+/* The same, a "+" may stand before it (AT+CIPSNTPCFG's time zone). */
+int32_t espat_args_i32_plus(espat_args_t *a, int32_t min, int32_t max);
+
 /* A number that may be omitted. */
 uint32_t espat_args_u32_or(espat_args_t *a, uint32_t min, uint32_t max, uint32_t otherwise);
 int32_t espat_args_i32_or(espat_args_t *a, int32_t min, int32_t max, int32_t otherwise);
@@ -32,6 +35,9 @@ const char *espat_args_text(espat_args_t *a, size_t min, size_t max);
 
 /* The same, NULL when omitted ("" in quotes is not omitted). */
 const char *espat_args_text_or_null(espat_args_t *a, size_t min, size_t max);
+
+/* A host name, in quotes or not (hosts of AT 1.x leave them out in AT+CIPSNTPCFG); NULL when omitted. */
+const char *espat_args_name_or_null(espat_args_t *a, size_t max);
 
 /* A quoted IP or MAC address. The _or forms: false when omitted, *out is left alone. */
 void espat_args_ip(espat_args_t *a, espat_ip_t *out);

@@ -3,7 +3,7 @@
 
 #include <espat/espat.h>
 
-#include "link.h"
+#include "datagram.h"
 #include "reply.h"
 #include "ring.h"
 
@@ -49,12 +49,26 @@ bool espat_reply_payload_free(const espat_t *e)
     return e->tx.count < ESPAT_CFG_TX_PAYLOADS;
 }
 
-void espat_reply_payload(espat_t *e, uint8_t link, uint32_t n)
+static void lend(espat_t *e, uint8_t link, uint16_t before, uint32_t n, uint16_t behind)
 {
     uint8_t i = (uint8_t)((e->tx.first + e->tx.count) % ESPAT_CFG_TX_PAYLOADS);
-    e->tx.payloads[i] = (espat_tx_payload_t){ .at = e->tx.put, .left = n, .link = link };
+    e->tx.payloads[i] =
+        (espat_tx_payload_t){ .at = e->tx.put, .before = before, .left = n, .behind = behind, .link = link };
     e->tx.count++;
-    e->links[link].lent += n;
+    e->links[link].lent += before + n + behind;
+}
+
+void espat_reply_payload(espat_t *e, uint8_t link, uint32_t n)
+{
+    lend(e, link, 0, n, 0);
+}
+
+void espat_reply_datagram(espat_t *e, uint8_t link, uint32_t n)
+{
+    espat_datagram_header_t h;
+    espat_datagram_peek(&e->links[link], &h);
+    e->links[link].headers -= (uint32_t)sizeof h;
+    lend(e, link, sizeof h, n, (uint16_t)(h.size - n));
 }
 
 /* ---------------------------------------------------------------- reading (public calls) */
@@ -90,8 +104,8 @@ size_t espat_uart_tx_vec(const espat_t *e, espat_span_t *pieces, size_t max)
         n = append(pieces, n, max, &tx->text, shown, text, &whole);
         if (!whole) return n;
         shown += text;
-        n = append(pieces, n, max, &e->links[p->link].rx, lent[p->link], p->left, &whole);
-        lent[p->link] += p->left;
+        n = append(pieces, n, max, &e->links[p->link].rx, lent[p->link] + p->before, p->left, &whole);
+        lent[p->link] += p->before + p->left + p->behind;
     }
     if (whole) n = append(pieces, n, max, &tx->text, shown, end - shown, &whole);
     return n;
@@ -108,6 +122,13 @@ const uint8_t *espat_uart_tx_buf(const espat_t *e, size_t *n)
     return piece.data;
 }
 
+/* n bytes at the front of a window are needed no more. */
+static void give_back(espat_link_t *l, uint32_t n)
+{
+    espat_ring_take(&l->rx, n);
+    l->lent -= n;
+}
+
 /* The first of n bytes have left, up to the next border between text and payload; returns how many that were. */
 static size_t leave(espat_t *e, size_t n)
 {
@@ -122,10 +143,11 @@ static size_t leave(espat_t *e, size_t n)
     }
     if (tx->count == 0) return n; /* more than was offered: the port's bug, ignored */
     uint32_t part = n < p->left ? (uint32_t)n : p->left;
-    espat_ring_take(&e->links[p->link].rx, part);
-    e->links[p->link].lent -= part;
+    give_back(&e->links[p->link], p->before + part);
+    p->before = 0;
     p->left -= part;
     if (p->left == 0) {
+        give_back(&e->links[p->link], p->behind);
         tx->first = (uint8_t)((tx->first + 1) % ESPAT_CFG_TX_PAYLOADS);
         tx->count--;
     }

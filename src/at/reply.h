@@ -35,6 +35,9 @@ void espat_reply_prompt(espat_t *e); /* CR LF OK CR LF CR LF > */
 
 /* Lends the next n unread bytes of a link to the output, behind the text so far. */
 void espat_reply_payload(espat_t *e, uint8_t link, uint32_t n);
+
+/* The same for the first unread datagram of a UDP link: its first n bytes; the rest of it is lost. */
+void espat_reply_datagram(espat_t *e, uint8_t link, uint32_t n);
 bool espat_reply_payload_free(const espat_t *e); /* one more payload may be lent */
 
 /* Refuses a command: `why` goes to the trace. Returns ESPAT_ERROR. */

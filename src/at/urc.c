@@ -3,6 +3,7 @@
 
 #include <espat/espat.h>
 
+#include "datagram.h"
 #include "link.h"
 #include "reply.h"
 
@@ -11,6 +12,15 @@
 
 /* AT+SYSMSG bit 1: +LINK_CONN instead of CONNECT. */
 #define SYSMSG_LINK_CONN 2u
+
+/* AT+SYSMSG bit 2: messages also while passthrough takes every byte. */
+#define SYSMSG_PASSTHROUGH 4u
+
+/* The host would take a message for data of the network. */
+static bool muted(const espat_t *e)
+{
+    return e->passthrough.on && (e->set.sysmsg & SYSMSG_PASSTHROUGH) == 0;
+}
 
 /* ---------------------------------------------------------------- links */
 
@@ -47,6 +57,7 @@ static void link_conn(espat_t *e, uint8_t link)
 void espat_urc_connect(espat_t *e, uint8_t link)
 {
     e->links[link].connect_due = false;
+    if (muted(e)) return;
     if (e->set.sysmsg & SYSMSG_LINK_CONN) {
         link_conn(e, link);
         return;
@@ -57,29 +68,85 @@ void espat_urc_connect(espat_t *e, uint8_t link)
 
 void espat_urc_closed(espat_t *e, uint8_t link)
 {
+    if (muted(e)) return;
     id_prefix(e, link);
     espat_reply_text(e, "CLOSED\r\n");
+}
+
+/* The next n unread bytes; of a UDP link the first datagram, which has n. */
+static void payload(espat_t *e, uint8_t link, uint32_t n)
+{
+    if (e->links[link].type == ESPAT_LINK_UDP) {
+        espat_reply_datagram(e, link, n);
+    } else {
+        espat_reply_payload(e, link, n);
+    }
 }
 
 /* CR LF +IPD,[<link ID>,]<len>[,"<ip>",<port>]:<data> CR LF. The CR LF behind the data is captured on 2.0 hardware; the
  * length never counts it. */
 static void ipd(espat_t *e, uint8_t link)
 {
-    const espat_link_t *l = &e->links[link];
+    espat_link_t *l = &e->links[link];
     uint32_t n = espat_link_unread(l);
+    espat_datagram_header_t h = { .from = l->remote, .port = l->remote_port };
     if (n > e->profile->ipd_max) n = e->profile->ipd_max;
+    if (l->type == ESPAT_LINK_UDP) { /* one datagram, one +IPD */
+        espat_datagram_peek(l, &h);
+        n = h.size;
+    }
     espat_reply_text(e, "\r\n+IPD,");
     id_prefix(e, link);
     espat_reply_u32(e, n);
     if (e->cipdinfo) {
         espat_reply_char(e, ',');
-        espat_reply_ip(e, &l->remote);
+        espat_reply_ip(e, &h.from);
         espat_reply_char(e, ',');
-        espat_reply_u32(e, l->remote_port);
+        espat_reply_u32(e, h.port);
     }
     espat_reply_char(e, ':');
-    espat_reply_payload(e, link, n);
+    payload(e, link, n);
     espat_reply_end(e);
+}
+
+/* Passive mode: CR LF +IPD,[<link ID>,]<bytes waiting> CR LF, never with an address, and not again until some are read. */
+static void notice(espat_t *e, uint8_t link)
+{
+    e->links[link].notified = true;
+    espat_reply_text(e, "\r\n+IPD,");
+    id_prefix(e, link);
+    espat_reply_u32(e, espat_link_unread(&e->links[link]));
+    espat_reply_end(e);
+}
+
+/* AT+CIPMODE=1: the bytes alone. */
+static void raw(espat_t *e, uint8_t link)
+{
+    espat_link_t *l = &e->links[link];
+    uint32_t n = espat_link_unread(l);
+    espat_datagram_header_t h;
+    if (l->type == ESPAT_LINK_UDP) {
+        espat_datagram_peek(l, &h);
+        n = h.size;
+    }
+    payload(e, link, n);
+}
+
+/* Shows what a link received. False: not now, or there is nothing that the host does not know of. */
+static bool received(espat_t *e, uint8_t link)
+{
+    if (!e->cipmode && e->ciprecvmode) {
+        if (e->links[link].notified) return false;
+        notice(e, link);
+        return true;
+    }
+    if (!espat_reply_payload_free(e)) return false;
+    if (e->cipmode) {
+        raw(e, link);
+    } else {
+        ipd(e, link);
+    }
+    return true;
 }
 
 static bool link_message(espat_t *e, uint8_t link)
@@ -89,11 +156,7 @@ static bool link_message(espat_t *e, uint8_t link)
         espat_urc_connect(e, link);
         return true;
     }
-    if (espat_link_unread(l) != 0) {
-        if (!espat_reply_payload_free(e)) return false;
-        ipd(e, link);
-        return true;
-    }
+    if (espat_link_unread(l) != 0) return received(e, link);
     if (l->closed_due) { /* only now: the last byte goes before */
         espat_urc_closed(e, link);
         espat_link_free(e, link);
@@ -125,19 +188,19 @@ static bool station_message(espat_t *e)
         s->dropped = false;
         if (s->told == ESPAT_TOLD_DOWN) return true;
         s->told = ESPAT_TOLD_DOWN;
-        espat_reply_text(e, "WIFI DISCONNECT\r\n");
+        if (!muted(e)) espat_reply_text(e, "WIFI DISCONNECT\r\n");
         return true;
     }
     if (s->state != ESPAT_STATION_JOINED && s->state != ESPAT_STATION_UP) return false;
     if (s->told == ESPAT_TOLD_DOWN) {
         s->told = ESPAT_TOLD_CONNECTED;
-        espat_reply_text(e, "WIFI CONNECTED\r\n");
+        if (!muted(e)) espat_reply_text(e, "WIFI CONNECTED\r\n");
         return true;
     }
     if (s->state == ESPAT_STATION_UP && (s->told == ESPAT_TOLD_CONNECTED || s->address_again)) {
         s->told = ESPAT_TOLD_GOT_IP;
         s->address_again = false;
-        espat_reply_text(e, "WIFI GOT IP\r\n");
+        if (!muted(e)) espat_reply_text(e, "WIFI GOT IP\r\n");
         return true;
     }
     return false;
@@ -145,6 +208,7 @@ static bool station_message(espat_t *e)
 
 static void softap_line(espat_t *e, const char *name, const espat_softap_station_t *s, bool with_ip)
 {
+    if (muted(e)) return;
     espat_reply_text(e, name);
     espat_reply_mac(e, &s->mac);
     if (with_ip) {

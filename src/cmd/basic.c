@@ -6,6 +6,7 @@
 #include "families.h"
 #include "link.h"
 #include "settings.h"
+#include "sntp.h"
 #include "station.h"
 #include "urc.h"
 
@@ -187,9 +188,8 @@ static espat_result_t sysmsg_set(espat_t *e, espat_args_t *a)
 /* The clock counts from 1970 at boot until somebody sets it. */
 static espat_result_t systimestamp_query(espat_t *e)
 {
-    int64_t up_s = (int64_t)((e->now - e->boot_time) / 1000);
     espat_reply_name(e);
-    espat_reply_u32(e, (uint32_t)(up_s + e->clock_offset_s));
+    espat_reply_u32(e, (uint32_t)espat_clock_get(e));
     return ESPAT_OK;
 }
 
@@ -197,7 +197,7 @@ static espat_result_t systimestamp_set(espat_t *e, espat_args_t *a)
 {
     uint32_t unix_s = espat_args_u32(a, 0, UINT32_MAX);
     if (!espat_args_end(a)) return ESPAT_ERROR;
-    e->clock_offset_s = (int64_t)unix_s - (int64_t)((e->now - e->boot_time) / 1000);
+    espat_clock_set(e, (int64_t)unix_s * 1000);
     return ESPAT_OK;
 }
 

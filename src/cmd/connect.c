@@ -7,6 +7,7 @@
 #include "link.h"
 #include "number.h"
 #include "resolve.h"
+#include "settings.h"
 #include "station.h"
 #include "text.h"
 #include "timer.h"
@@ -26,6 +27,8 @@ static espat_result_t cipmux_set(espat_t *e, espat_args_t *a)
     bool on = espat_args_u32(a, 0, 1) != 0;
     if (!espat_args_end(a)) return ESPAT_ERROR;
     if (espat_link_count(e) != 0) return espat_refuse(e, "a link is open");
+    if (on && e->cipmode) return espat_refuse(e, "AT+CIPMODE=1 has one link");
+    if (!on && e->server.on) return espat_refuse(e, "the server is running: AT+CIPSERVER=0 first");
     e->cipmux = on;
     return ESPAT_OK;
 }
@@ -59,7 +62,6 @@ static espat_result_t cipstart_resume(espat_t *e)
             return espat_refuse(e, "the name has no address, or nobody answered");
         }
         espat_link_connect(e, e->job.link, &r->addr);
-        espat_timer_start(e, ESPAT_TIMER_CONNECT, ESPAT_CFG_CONNECT_LIMIT_MS);
         return ESPAT_WAIT;
     }
     if (l->state == ESPAT_LINK_OPENING || l->connect_due) return ESPAT_WAIT;
@@ -72,26 +74,55 @@ static espat_result_t cipstart_resume(espat_t *e)
 static bool find_type(const char *name, espat_link_type_t *type)
 {
     *type = ESPAT_LINK_TCP;
-    return espat_text_is(name, strlen(name), "TCP");
+    if (espat_text_is(name, strlen(name), "TCP")) return true;
+    *type = ESPAT_LINK_UDP;
+    return espat_text_is(name, strlen(name), "UDP");
 }
 
-/* "<type>","<host>",<port>[,<keep alive>][,"<local IP>"], then the connect of link `id`. */
+/* <remote port>[,<keep alive>] */
+static void tcp_ports(espat_args_t *a, espat_link_open_t *how)
+{
+    how->remote_port = (uint16_t)espat_args_u32(a, 1, 65535);
+    how->keep_alive_s = (uint16_t)espat_args_u32_or(a, 0, 7200, 0);
+}
+
+/* <remote port>[,<local port>,<mode>]. Hosts send port 0 for a link that only listens. The mode needs the local port
+ * (manual, AT+CIPSTART's notes on UDP). */
+static void udp_ports(espat_args_t *a, espat_link_open_t *how)
+{
+    how->remote_port = (uint16_t)espat_args_u32(a, 0, 65535);
+    how->local_port = (uint16_t)espat_args_u32_or(a, 1, 65535, 0);
+    if (how->local_port == 0 && espat_args_given(a)) {
+        espat_args_u32(a, 0, 2);
+        espat_args_refuse(a, "<UDP mode> needs <UDP local port>");
+    } else {
+        how->udp_mode = (uint8_t)espat_args_u32_or(a, 0, 2, 0);
+    }
+}
+
+/* Manual: an empty local IP is valid. */
+static void local_ip(espat_args_t *a, espat_link_open_t *how)
+{
+    const char *text = espat_args_text_or_null(a, 0, ESPAT_IP_CHARS);
+    if (text == NULL || text[0] == '\0') return;
+    if (!espat_number_parse_ip(text, &how->local)) espat_args_refuse(a, "not an IP address");
+}
+
+/* "<type>","<host>",<ports and options of the type>[,"<local IP>"], then the connect of link `id`. */
 static espat_result_t start(espat_t *e, espat_args_t *a, uint8_t id)
 {
     espat_link_open_t how = { 0 };
     const char *type = espat_args_text(a, 1, 8);
+    if (!a->failed && !find_type(type, &how.type)) espat_args_refuse(a, "the type is \"TCP\" or \"UDP\"");
     how.host = espat_args_text(a, 1, ESPAT_HOST_CHARS);
-    how.remote_port = (uint16_t)espat_args_u32(a, 1, 65535);
-    how.keep_alive_s = (uint16_t)espat_args_u32_or(a, 0, 7200, 0);
-    if (espat_args_given(a)) {
-        const char *local = espat_args_text(a, 0, ESPAT_IP_CHARS);
-        if (local[0] != '\0' && !espat_number_parse_ip(local, &how.local))
-            espat_args_refuse(a, "not an IP address");
-    } else if (espat_args_more(a)) {
-        espat_args_text_or_null(a, 0, 0); /* manual: an empty local IP is valid */
+    if (how.type == ESPAT_LINK_UDP) {
+        udp_ports(a, &how);
+    } else {
+        tcp_ports(a, &how);
     }
+    if (espat_args_more(a)) local_ip(a, &how);
     if (!espat_args_end(a)) return ESPAT_ERROR;
-    if (!find_type(type, &how.type)) return espat_refuse(e, "the type is not \"TCP\"");
+    if (e->cipmode && how.udp_mode != 0) return espat_refuse(e, "passthrough needs <UDP mode> 0");
     if (id >= ESPAT_CFG_LINKS) return espat_refuse(e, "no link ID is free");
     if (e->links[id].state != ESPAT_LINK_FREE) {
         espat_reply_text(e, "ALREADY CONNECTED\r\n");
@@ -193,6 +224,57 @@ static espat_result_t cipstate_query(espat_t *e)
     return ESPAT_OK;
 }
 
+/* ---------------------------------------------------------------- AT+CIPTCPOPT */
+
+static bool tcpopt_line(espat_t *e, uint32_t step)
+{
+    const espat_tcpopt_t *o = &e->set.tcpopt[step];
+    if (step >= ESPAT_CFG_LINKS) return false;
+    espat_reply_name(e);
+    espat_reply_u32(e, step);
+    espat_reply_char(e, ',');
+    espat_reply_i32(e, o->linger_s);
+    espat_reply_char(e, ',');
+    espat_reply_u32(e, o->nodelay);
+    espat_reply_char(e, ',');
+    espat_reply_u32(e, o->send_timeout_ms);
+    espat_reply_end(e);
+    return true;
+}
+
+static espat_result_t ciptcpopt_query(espat_t *e)
+{
+    for (uint32_t i = 0; tcpopt_line(e, i); i++) {
+    }
+    return ESPAT_OK;
+}
+
+/* A field of AT+CIPTCPOPT may be empty, but its comma must stand (observed in one emulator). */
+static void need_field(espat_args_t *a)
+{
+    if (!a->failed && !espat_args_more(a)) espat_args_u32(a, 0, 0);
+}
+
+/* [<link ID>,][<linger>],[<nodelay>],[<send timeout>]; an empty field is its default. Holds for open links at once. */
+static espat_result_t ciptcpopt_set(espat_t *e, espat_args_t *a)
+{
+    uint8_t id = espat_args_link(a, ESPAT_CFG_LINKS);
+    espat_tcpopt_t o = { 0 };
+    o.linger_s = espat_args_i32_or(a, -1, INT32_MAX, -1);
+    need_field(a);
+    o.nodelay = (uint8_t)espat_args_u32_or(a, 0, 1, 0);
+    need_field(a);
+    o.send_timeout_ms = espat_args_u32_or(a, 0, UINT32_MAX, 0);
+    if (!espat_args_end(a)) return ESPAT_ERROR;
+    for (uint8_t i = 0; i < ESPAT_CFG_LINKS; i++) {
+        if (id != ESPAT_CFG_LINKS && i != id) continue;
+        e->set.tcpopt[i] = o;
+        e->links[i].options_due = e->links[i].state == ESPAT_LINK_OPEN && e->links[i].type != ESPAT_LINK_UDP;
+    }
+    espat_settings_keep(e, e->set.tcpopt, sizeof e->set.tcpopt);
+    return ESPAT_OK;
+}
+
 /* ---------------------------------------------------------------- table */
 
 static const espat_cmd_t rows[] = {
@@ -202,6 +284,7 @@ static const espat_cmd_t rows[] = {
     { ESPAT_NAME("+CIPSTARTEX"), .set = cipstartex_set },
     { ESPAT_NAME("+CIPCLOSE"), .set = cipclose_set, .exec = cipclose_exec },
     { ESPAT_NAME("+CIPMUX"), .query = cipmux_query, .set = cipmux_set },
+    { ESPAT_NAME("+CIPTCPOPT"), .query = ciptcpopt_query, .set = ciptcpopt_set },
 };
 
 const espat_family_t espat_family_connect = ESPAT_FAMILY(rows);

@@ -5,13 +5,16 @@
 
 #include "command.h"
 
-extern const espat_family_t espat_family_basic;   /* basic.c */
-extern const espat_family_t espat_family_wifi;    /* wifi.c */
-extern const espat_family_t espat_family_softap;  /* softap.c */
-extern const espat_family_t espat_family_address; /* address.c */
-extern const espat_family_t espat_family_connect; /* connect.c */
-extern const espat_family_t espat_family_send;    /* send.c */
-extern const espat_family_t espat_family_receive; /* receive.c */
+extern const espat_family_t espat_family_basic;       /* basic.c */
+extern const espat_family_t espat_family_wifi;        /* wifi.c */
+extern const espat_family_t espat_family_softap;      /* softap.c */
+extern const espat_family_t espat_family_address;     /* address.c */
+extern const espat_family_t espat_family_connect;     /* connect.c */
+extern const espat_family_t espat_family_send;        /* send.c */
+extern const espat_family_t espat_family_receive;     /* receive.c */
+extern const espat_family_t espat_family_server;      /* server.c */
+extern const espat_family_t espat_family_passthrough; /* passthrough.c */
+extern const espat_family_t espat_family_time;        /* time.c */
 
 extern const espat_family_t *const espat_families[];
 extern const size_t espat_family_count;

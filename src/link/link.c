@@ -3,8 +3,10 @@
 
 #include <espat/espat.h>
 
+#include "relay.h"
 #include "ring.h"
 #include "text.h"
+#include "timer.h"
 
 void espat_link_init(espat_t *e)
 {
@@ -63,7 +65,7 @@ uint8_t espat_link_count_streams(const espat_t *e)
 
 uint32_t espat_link_unread(const espat_link_t *l)
 {
-    return l->rx.used - l->lent;
+    return l->rx.used - l->lent - l->headers;
 }
 
 uint32_t espat_link_memory(const espat_t *e)
@@ -80,27 +82,72 @@ void espat_link_connect(espat_t *e, uint8_t id, const espat_ip_t *remote)
 {
     e->links[id].remote = *remote;
     e->links[id].open_due = true;
+    e->connecting = id;
+    espat_timer_start(e, ESPAT_TIMER_CONNECT, ESPAT_CFG_CONNECT_LIMIT_MS);
 }
 
-void espat_link_open(espat_t *e, uint8_t id, const espat_link_open_t *how)
+/* A new life of a FREE link. */
+static void begin(espat_link_t *l, espat_link_state_t state)
 {
-    espat_link_t *l = &e->links[id];
-    l->state = ESPAT_LINK_OPENING;
-    l->type = how->type;
-    l->server = false;
+    l->state = state;
     l->gen++;
-    l->remote = how->remote;
-    l->remote_port = how->remote_port;
-    l->local = how->local;
-    l->local_port = how->local_port;
-    l->keep_alive_s = how->keep_alive_s;
-    espat_text_copy(l->host, ESPAT_HOST_CHARS, how->host);
+    l->server = false;
     l->asked = false;
     l->opened = false;
     l->open_due = false;
     l->connect_due = false;
     l->closed_due = false;
+    l->notified = false;
+    l->options_due = false;
+    l->udp_learnt = false;
+}
+
+void espat_link_open(espat_t *e, uint8_t id, const espat_link_open_t *how)
+{
+    espat_link_t *l = &e->links[id];
+    begin(l, ESPAT_LINK_OPENING);
+    l->type = how->type;
+    l->udp_mode = how->udp_mode;
+    l->remote = how->remote;
+    l->remote_port = how->remote_port;
+    l->bind = l->local = how->local;
+    l->bind_port = l->local_port = how->local_port;
+    l->keep_alive_s = how->keep_alive_s;
+    espat_text_copy(l->host, ESPAT_HOST_CHARS, how->host);
     if (how->remote.family != 0) espat_link_connect(e, id, &how->remote);
+}
+
+void espat_link_reopen(espat_t *e, uint8_t id)
+{
+    espat_link_t *l = &e->links[id];
+    begin(l, ESPAT_LINK_OPENING);
+    l->remote = (espat_ip_t){ 0 };
+    l->local = l->bind;
+    l->local_port = l->bind_port;
+}
+
+static void opened(espat_t *e, espat_link_t *l, const espat_ip_t *local, uint16_t local_port)
+{
+    l->state = ESPAT_LINK_OPEN;
+    l->local = *local;
+    l->local_port = local_port;
+    l->opened = true;
+    l->connect_due = true;
+    if (l->type != ESPAT_LINK_UDP) e->had_links = true;
+}
+
+void espat_link_accept(espat_t *e, uint8_t id, const espat_ip_t *remote, uint16_t remote_port,
+                       const espat_ip_t *local, uint16_t local_port)
+{
+    espat_link_t *l = &e->links[id];
+    begin(l, ESPAT_LINK_OPEN);
+    l->type = ESPAT_LINK_TCP;
+    l->server = true;
+    l->asked = true;
+    l->remote = *remote;
+    l->remote_port = remote_port;
+    l->options_due = e->set.tcpopt[id].linger_s >= 0 || e->set.tcpopt[id].nodelay != 0;
+    opened(e, l, local, local_port);
 }
 
 /* The network side ends: the port is told to close if it has heard of this life. */
@@ -141,6 +188,8 @@ void espat_link_free(espat_t *e, uint8_t id)
     l->connect_due = false;
     l->closed_due = false;
     espat_ring_keep(&l->rx, l->lent);
+    l->headers = 0;
+    espat_timer_stop(e, (espat_timer_t)(ESPAT_TIMER_IDLE + id));
     if (e->send.active && e->send.link == id) e->send.active = false;
 }
 
@@ -148,6 +197,7 @@ void espat_link_send(espat_t *e, uint8_t id, uint32_t n)
 {
     e->send.link = id;
     e->send.active = true;
+    e->send.failed = false;
     e->send.size = n;
     e->send.sent = 0;
 }
@@ -166,18 +216,26 @@ void espat_link_opened(espat_t *e, uint8_t id, uint16_t gen, const espat_ip_t *l
 {
     espat_link_t *l = living(e, id, gen);
     if (l == NULL || l->state != ESPAT_LINK_OPENING) return;
-    l->state = ESPAT_LINK_OPEN;
-    l->local = *local;
-    l->local_port = local_port;
-    l->opened = true;
-    l->connect_due = true;
-    if (l->type != ESPAT_LINK_UDP) e->had_links = true;
+    if (e->connecting == id) espat_timer_stop(e, ESPAT_TIMER_CONNECT);
+    opened(e, l, local, local_port);
 }
 
 void espat_link_closed(espat_t *e, uint8_t id, uint16_t gen, espat_net_error_t why)
 {
     espat_link_t *l = living(e, id, gen);
     if (l != NULL) end(l, why); /* the port has forgotten it: nothing is left to close */
+}
+
+void espat_link_send_failed(espat_t *e, uint8_t id, uint16_t gen)
+{
+    size_t n;
+    if (living(e, id, gen) == NULL) return;
+    if (espat_link_tx_buf(e, id, &n) == NULL) return;
+    if (id == 0 && espat_relay_busy(e)) {
+        espat_relay_tx_ack(e, n); /* nobody to tell: the packet is lost */
+    } else {
+        e->send.failed = true;
+    }
 }
 
 bool espat_link_action(espat_t *e, espat_action_t *action)
@@ -204,7 +262,21 @@ bool espat_link_action(espat_t *e, espat_action_t *action)
                 .local = l->local,
                 .local_port = l->local_port,
                 .keep_alive_s = l->keep_alive_s,
+                .linger_s = e->set.tcpopt[id].linger_s,
+                .nodelay = e->set.tcpopt[id].nodelay != 0,
                 .host = l->host,
+            };
+            return true;
+        }
+        if (l->options_due) {
+            l->options_due = false;
+            if (l->state != ESPAT_LINK_OPEN) continue;
+            action->kind = ESPAT_ACTION_OPTIONS;
+            action->u.options = (espat_action_options_t){
+                .link = id,
+                .gen = l->gen,
+                .linger_s = e->set.tcpopt[id].linger_s,
+                .nodelay = e->set.tcpopt[id].nodelay != 0,
             };
             return true;
         }
@@ -217,6 +289,7 @@ bool espat_link_action(espat_t *e, espat_action_t *action)
 size_t espat_link_rx_vec(espat_t *e, uint8_t link, espat_span_t pieces[2])
 {
     if (link >= ESPAT_CFG_LINKS || e->links[link].state != ESPAT_LINK_OPEN) return 0;
+    if (e->links[link].type == ESPAT_LINK_UDP) return 0; /* datagrams come by espat_link_rx_datagram */
     return espat_ring_room_vec(&e->links[link].rx, pieces);
 }
 
@@ -233,10 +306,18 @@ uint8_t *espat_link_rx_buf(espat_t *e, uint8_t link, size_t *room)
 
 const uint8_t *espat_link_tx_buf(const espat_t *e, uint8_t link, size_t *n)
 {
+    if (link == 0 && espat_relay_busy(e) && espat_link_is_open(e, 0)) return espat_relay_tx_buf(e, n);
     if (!e->send.active || e->send.link != link || link >= ESPAT_CFG_LINKS || !espat_link_is_open(e, link)) {
         *n = 0;
         return NULL;
     }
     *n = e->send.size - e->send.sent;
     return e->buffer + e->send.sent;
+}
+
+void espat_link_tx_to(const espat_t *e, uint8_t link, espat_ip_t *to, uint16_t *port)
+{
+    bool given = e->send.active && e->send.link == link && e->send.to.family != 0;
+    *to = given ? e->send.to : e->links[link].remote;
+    *port = given ? e->send.to_port : e->links[link].remote_port;
 }

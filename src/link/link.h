@@ -28,12 +28,20 @@ typedef struct espat_link_open {
     espat_link_type_t type;
     espat_ip_t remote, local;
     uint16_t remote_port, local_port, keep_alive_s;
+    uint8_t udp_mode;
     const char *host; /* as typed; copied */
 } espat_link_open_t;
 
 /* Takes a FREE link into OPENING. Without an address (remote.family 0) it waits for espat_link_connect. */
 void espat_link_open(espat_t *e, uint8_t id, const espat_link_open_t *how);
 void espat_link_connect(espat_t *e, uint8_t id, const espat_ip_t *remote);
+
+/* Takes a FREE link into OPENING as it was opened before; it waits for espat_link_connect. */
+void espat_link_reopen(espat_t *e, uint8_t id);
+
+/* Takes a FREE link into OPEN: a client of the server. */
+void espat_link_accept(espat_t *e, uint8_t id, const espat_ip_t *remote, uint16_t remote_port,
+                       const espat_ip_t *local, uint16_t local_port);
 
 /* Ends a link from our side: the port is told to close, unread data is discarded, no message is owed. The caller prints
  * CLOSED where one is due. */
@@ -46,7 +54,7 @@ void espat_link_end(espat_t *e, uint8_t id, espat_net_error_t why);
 /* Frees an ENDED link; unread data that is not in the output is discarded. */
 void espat_link_free(espat_t *e, uint8_t id);
 
-/* Bytes received that are neither with the host nor on their way to it. */
+/* Bytes of payload received that are neither with the host nor on their way to it. */
 uint32_t espat_link_unread(const espat_link_t *l);
 
 /* Free bytes of all receive windows. */
@@ -56,6 +64,7 @@ uint32_t espat_link_memory(const espat_t *e);
 void espat_link_send(espat_t *e, uint8_t id, uint32_t n);
 
 /* Answers from the port. */
+void espat_link_send_failed(espat_t *e, uint8_t id, uint16_t gen);
 void espat_link_opened(espat_t *e, uint8_t id, uint16_t gen, const espat_ip_t *local, uint16_t local_port);
 void espat_link_closed(espat_t *e, uint8_t id, uint16_t gen, espat_net_error_t why);
 

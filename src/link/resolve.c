@@ -5,6 +5,11 @@
 #include "text.h"
 #include "timer.h"
 
+static espat_timer_t timer_of(unsigned slot)
+{
+    return (espat_timer_t)(ESPAT_TIMER_RESOLVE + slot);
+}
+
 void espat_resolve_start(espat_t *e, espat_resolver_t slot, const char *name)
 {
     espat_resolve_t *r = &e->resolve[slot];
@@ -18,7 +23,7 @@ void espat_resolve_start(espat_t *e, espat_resolver_t slot, const char *name)
     }
     r->state = ESPAT_RESOLVE_ASKED;
     r->due = true;
-    espat_timer_start(e, ESPAT_TIMER_RESOLVE, ESPAT_CFG_RESOLVE_LIMIT_MS);
+    espat_timer_start(e, timer_of(slot), ESPAT_CFG_RESOLVE_LIMIT_MS);
 }
 
 void espat_resolve_stop(espat_t *e, espat_resolver_t slot)
@@ -27,7 +32,7 @@ void espat_resolve_stop(espat_t *e, espat_resolver_t slot)
     r->state = ESPAT_RESOLVE_IDLE;
     r->due = false;
     r->serial++;
-    espat_timer_stop(e, ESPAT_TIMER_RESOLVE);
+    espat_timer_stop(e, timer_of(slot));
 }
 
 const espat_resolve_t *espat_resolve_get(const espat_t *e, espat_resolver_t slot)
@@ -35,12 +40,13 @@ const espat_resolve_t *espat_resolve_get(const espat_t *e, espat_resolver_t slot
     return &e->resolve[slot];
 }
 
-static void finish(espat_t *e, espat_resolve_t *r, espat_net_error_t why)
+static void finish(espat_t *e, espat_resolver_t slot, espat_net_error_t why)
 {
+    espat_resolve_t *r = &e->resolve[slot];
     r->state = ESPAT_RESOLVE_DONE;
     r->due = false;
     r->why = why;
-    espat_timer_stop(e, ESPAT_TIMER_RESOLVE);
+    espat_timer_stop(e, timer_of(slot));
 }
 
 void espat_resolve_answer(espat_t *e, espat_resolver_t slot, uint16_t serial, espat_net_error_t why,
@@ -56,14 +62,22 @@ void espat_resolve_answer(espat_t *e, espat_resolver_t slot, uint16_t serial, es
     } else if (why == ESPAT_NET_OK) {
         why = ESPAT_NET_NO_NAME;
     }
-    finish(e, r, why);
+    finish(e, slot, why);
 }
 
 void espat_resolve_tick(espat_t *e)
 {
-    espat_resolve_t *r = &e->resolve[ESPAT_RESOLVER_COMMAND];
-    if (espat_timer_due(e, ESPAT_TIMER_RESOLVE) && r->state == ESPAT_RESOLVE_ASKED)
-        finish(e, r, ESPAT_NET_TIMEOUT);
+    for (unsigned slot = 0; slot < ESPAT_RESOLVERS; slot++)
+        if (espat_timer_due(e, timer_of(slot)) && e->resolve[slot].state == ESPAT_RESOLVE_ASKED)
+            finish(e, (espat_resolver_t)slot, ESPAT_NET_TIMEOUT);
+}
+
+size_t espat_resolve_servers(const espat_ip_t servers[ESPAT_DNS_SERVERS])
+{
+    size_t n = 0;
+    while (n < ESPAT_DNS_SERVERS && servers[n].family != 0)
+        n++;
+    return n;
 }
 
 bool espat_resolve_action(espat_t *e, espat_action_t *action)
@@ -76,6 +90,8 @@ bool espat_resolve_action(espat_t *e, espat_action_t *action)
         action->u.resolve.slot = (espat_resolver_t)slot;
         action->u.resolve.serial = r->serial;
         action->u.resolve.name = r->name;
+        action->u.resolve.servers = e->set.dns;
+        action->u.resolve.server_count = e->set.dns_manual ? espat_resolve_servers(e->set.dns) : 0;
         return true;
     }
     return false;

@@ -19,7 +19,10 @@ const espat_resolve_t *espat_resolve_get(const espat_t *e, espat_resolver_t slot
 void espat_resolve_answer(espat_t *e, espat_resolver_t slot, uint16_t serial, espat_net_error_t why,
                           const espat_ip_t *addrs, size_t n);
 
-/* The time limit. */
+/* How many of them there are: the first of family 0 ends them. */
+size_t espat_resolve_servers(const espat_ip_t servers[ESPAT_DNS_SERVERS]);
+
+/* The time limits. */
 void espat_resolve_tick(espat_t *e);
 
 bool espat_resolve_action(espat_t *e, espat_action_t *action);

@@ -10,19 +10,25 @@
 
 /* ---------------------------------------------------------------- the table */
 
-typedef enum field_type { U8, U16, U32, TEXT, IP, MAC } field_type_t;
+typedef enum field_type { U8, U16, U32, I32, TEXT, IP, MAC } field_type_t;
 
 typedef struct field {
     const char *name;
     uint16_t offset;
     uint8_t type;
-    uint32_t min, max; /* of numbers; max: characters of a text */
+    int64_t min, max; /* of numbers, or characters of a text */
 } field_t;
 
 #define FIELD(name, member, type, min, max)                      \
     {                                                            \
         name, offsetof(espat_settings_t, member), type, min, max \
     }
+
+/* AT+CIPTCPOPT keeps three values for each link ID. */
+#define TCPOPT(id)                                                            \
+    FIELD("tcpopt" #id "_linger_s", tcpopt[id].linger_s, I32, -1, INT32_MAX), \
+        FIELD("tcpopt" #id "_nodelay", tcpopt[id].nodelay, U8, 0, 1),         \
+        FIELD("tcpopt" #id "_send_timeout_ms", tcpopt[id].send_timeout_ms, U32, 0, UINT32_MAX)
 
 static const field_t fields[] = {
     FIELD("uart_baud", uart.baud, U32, 80, 5000000),
@@ -62,6 +68,42 @@ static const field_t fields[] = {
     FIELD("dhcps_lease_min", dhcps_lease_min, U16, 1, 2880),
     FIELD("dhcps_start", dhcps_start, IP, 0, 0),
     FIELD("dhcps_end", dhcps_end, IP, 0, 0),
+    FIELD("dns_manual", dns_manual, U8, 0, 1),
+    FIELD("dns1", dns[0], IP, 0, 0),
+    FIELD("dns2", dns[1], IP, 0, 0),
+    FIELD("dns3", dns[2], IP, 0, 0),
+    FIELD("reconnect_100ms", reconnect_100ms, U16, 1, 36000),
+    TCPOPT(0),
+#if ESPAT_CFG_LINKS > 1
+    TCPOPT(1),
+#endif
+#if ESPAT_CFG_LINKS > 2
+    TCPOPT(2),
+#endif
+#if ESPAT_CFG_LINKS > 3
+    TCPOPT(3),
+#endif
+#if ESPAT_CFG_LINKS > 4
+    TCPOPT(4),
+#endif
+#if ESPAT_CFG_LINKS > 5
+    TCPOPT(5),
+#endif
+#if ESPAT_CFG_LINKS > 6
+    TCPOPT(6),
+#endif
+#if ESPAT_CFG_LINKS > 7
+    TCPOPT(7),
+#endif
+#if ESPAT_CFG_LINKS > 8
+    TCPOPT(8),
+#endif
+    FIELD("translink_on", translink.on, U8, 0, 1),
+    FIELD("translink_type", translink.type, U8, ESPAT_LINK_TCP, ESPAT_LINK_SSL),
+    FIELD("translink_host", translink.host, TEXT, 0, ESPAT_HOST_CHARS),
+    FIELD("translink_port", translink.port, U16, 0, 65535),
+    FIELD("translink_keep_alive_s", translink.keep_alive_s, U16, 0, 7200),
+    FIELD("translink_local_port", translink.local_port, U16, 0, 65535),
 };
 
 /* ---------------------------------------------------------------- factory */
@@ -86,6 +128,9 @@ static void factory(espat_settings_t *s, const espat_config_t *config)
     s->dhcps_lease_min = 120;
     s->dhcps_start = espat_ip4(192, 168, 4, 2);
     s->dhcps_end = espat_ip4(192, 168, 4, 100);
+    s->reconnect_100ms = 1;
+    for (size_t i = 0; i < ESPAT_CFG_LINKS; i++)
+        s->tcpopt[i].linger_s = -1;
     s->sta_mac = memcmp(&config->mac, &none, sizeof none) == 0 ? default_mac : config->mac;
     s->ap_mac = s->sta_mac;
     s->ap_mac.mac[5]++;
@@ -169,19 +214,28 @@ bool espat_setting_get(const espat_t *e, size_t i, espat_setting_t *out)
     const field_t *f;
     const uint8_t *p;
     uint16_t u16;
+    uint32_t u32;
+    int32_t i32;
     if (i >= espat_setting_count()) return false;
     f = &fields[i];
     p = (const uint8_t *)&e->flash + f->offset;
     memset(out, 0, sizeof *out);
     out->name = f->name;
-    out->kind = f->type <= U32 ? ESPAT_SETTING_NUMBER : ESPAT_SETTING_TEXT;
+    out->kind = f->type <= I32 ? ESPAT_SETTING_NUMBER : ESPAT_SETTING_TEXT;
     switch ((field_type_t)f->type) {
     case U8: out->number = *p; break;
     case U16:
         memcpy(&u16, p, sizeof u16);
         out->number = u16;
         break;
-    case U32: memcpy(&out->number, p, sizeof out->number); break;
+    case U32:
+        memcpy(&u32, p, sizeof u32);
+        out->number = u32;
+        break;
+    case I32:
+        memcpy(&i32, p, sizeof i32);
+        out->number = i32;
+        break;
     case TEXT: espat_text_copy(out->text, ESPAT_PASSWORD_CHARS, (const char *)p); break;
     case IP: espat_number_ip(out->text, (const espat_ip_t *)(const void *)p); break;
     case MAC: espat_number_mac(out->text, (const espat_mac_t *)(const void *)p); break;
@@ -189,14 +243,15 @@ bool espat_setting_get(const espat_t *e, size_t i, espat_setting_t *out)
     return true;
 }
 
-static bool put_number(uint8_t *p, const field_t *f, uint32_t number)
+static bool put_number(uint8_t *p, const field_t *f, int64_t number)
 {
     uint16_t u16 = (uint16_t)number;
+    uint32_t u32 = (uint32_t)number; /* of a negative I32 too: the same bits */
     if (number < f->min || number > f->max) return false;
     switch ((field_type_t)f->type) {
     case U8: *p = (uint8_t)number; break;
     case U16: memcpy(p, &u16, sizeof u16); break;
-    default: memcpy(p, &number, sizeof number); break;
+    default: memcpy(p, &u32, sizeof u32); break;
     }
     return true;
 }
@@ -207,8 +262,8 @@ static bool put_text(uint8_t *p, const field_t *f, const char *text)
     espat_mac_t mac;
     switch ((field_type_t)f->type) {
     case TEXT:
-        if (strlen(text) < f->min || strlen(text) > f->max) return false;
-        espat_text_copy((char *)p, f->max, text);
+        if ((int64_t)strlen(text) < f->min || (int64_t)strlen(text) > f->max) return false;
+        espat_text_copy((char *)p, (size_t)f->max, text);
         return true;
     case IP:
         if (text[0] != '\0' && !espat_number_parse_ip(text, &ip)) return false;
@@ -227,8 +282,8 @@ bool espat_setting_put(espat_t *e, const espat_setting_t *setting)
         const field_t *f = &fields[i];
         uint8_t *p = (uint8_t *)&e->flash + f->offset;
         if (!espat_text_is(setting->name, strlen(setting->name), f->name)) continue;
-        if ((setting->kind == ESPAT_SETTING_NUMBER) != (f->type <= U32)) return false;
-        return f->type <= U32 ? put_number(p, f, setting->number) : put_text(p, f, setting->text);
+        if ((setting->kind == ESPAT_SETTING_NUMBER) != (f->type <= I32)) return false;
+        return f->type <= I32 ? put_number(p, f, setting->number) : put_text(p, f, setting->text);
     }
     return false;
 }

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+#include "relay.h"
+
+#include <string.h>
+
+#include "link.h"
+#include "resolve.h"
+#include "ring.h"
+#include "timer.h"
+
+/* Manual, AT+CIPSEND (execute): 20 ms, 2048 bytes. */
+#define SILENCE_MS   20
+#define PACKET_BYTES 2048
+
+/* Kept free for "+++", so that the way out is open when the network takes nothing. */
+#define ESCAPE_BYTES 3
+
+void espat_relay_init(espat_t *e)
+{
+    memset(&e->passthrough, 0, sizeof e->passthrough);
+    espat_ring_init(&e->passthrough.out, e->buffer, sizeof e->buffer);
+}
+
+static void new_packet(espat_passthrough_t *s, bool silence)
+{
+    s->packet = false;
+    s->size = 0;
+    s->plus = 0;
+    s->silence = silence;
+}
+
+void espat_relay_start(espat_t *e)
+{
+    espat_passthrough_t *s = &e->passthrough;
+    s->on = true;
+    s->retry_due = true; /* if there is no link at all, the first try is now */
+    s->ready = 0;
+    s->dropped = 0;
+    espat_ring_take(&s->out, s->out.used);
+    new_packet(s, true);
+}
+
+bool espat_relay_busy(const espat_t *e)
+{
+    return e->passthrough.out.used != 0;
+}
+
+/* ---------------------------------------------------------------- from the host */
+
+/* Bytes that may come in now. A datagram is one piece of the buffer, so the next one waits until it has gone. */
+static uint32_t room(const espat_t *e)
+{
+    const espat_passthrough_t *s = &e->passthrough;
+    uint32_t free_bytes = espat_ring_room(&s->out);
+    if (e->links[0].type == ESPAT_LINK_UDP) return s->ready != 0 ? 0 : PACKET_BYTES - s->out.used;
+    return free_bytes > ESCAPE_BYTES ? free_bytes - ESCAPE_BYTES : 0;
+}
+
+static uint32_t count_plus(const uint8_t *p, uint32_t n)
+{
+    uint32_t plus = 0;
+    if (n > ESCAPE_BYTES) return 0; /* such a packet is data, whatever it holds */
+    for (uint32_t i = 0; i < n; i++)
+        plus += p[i] == '+';
+    return plus;
+}
+
+size_t espat_relay_rx(espat_t *e, const uint8_t *p, size_t n)
+{
+    espat_passthrough_t *s = &e->passthrough;
+    bool linked = espat_link_is_open(e, 0);
+    uint32_t part = linked ? room(e) : UINT32_MAX;
+    bool escape = n <= ESCAPE_BYTES && s->size + n <= ESCAPE_BYTES && count_plus(p, (uint32_t)n) == n;
+    if (escape && linked && part < n) part = espat_ring_room(&s->out);
+    if (n < part) part = (uint32_t)n;
+    if (part == 0) return 0;
+    s->packet = true;
+    s->plus += count_plus(p, part);
+    s->size += part;
+    espat_timer_start(e, ESPAT_TIMER_PACKET, SILENCE_MS);
+    if (!linked) {
+        s->dropped += part;
+        return part;
+    }
+    espat_ring_put(&s->out, p, part);
+    if (s->out.used - s->ready >= PACKET_BYTES) { /* a full packet goes at once */
+        s->ready = s->out.used;
+        new_packet(s, false);
+    }
+    return part;
+}
+
+bool espat_relay_tick(espat_t *e)
+{
+    espat_passthrough_t *s = &e->passthrough;
+    if (espat_timer_due(e, ESPAT_TIMER_RECONNECT)) s->retry_due = true;
+    if (!espat_timer_due(e, ESPAT_TIMER_PACKET) || !s->on) return false;
+    if (!s->packet) { /* a full packet was the last: the next one begins after silence */
+        s->silence = true;
+        return false;
+    }
+    if (s->silence && s->size == ESCAPE_BYTES && s->plus == ESCAPE_BYTES) {
+        if (s->out.used >= ESCAPE_BYTES && espat_link_is_open(e, 0))
+            espat_ring_keep(&s->out, s->out.used - ESCAPE_BYTES);
+        s->on = false;
+        espat_timer_stop(e, ESPAT_TIMER_RECONNECT);
+        espat_resolve_stop(e, ESPAT_RESOLVER_PASSTHROUGH);
+        if (!espat_link_is_open(e, 0)) espat_link_close(e, 0);
+        return true;
+    }
+    s->ready = s->out.used;
+    new_packet(s, true);
+    return false;
+}
+
+/* ---------------------------------------------------------------- to the network */
+
+const uint8_t *espat_relay_tx_buf(const espat_t *e, size_t *n)
+{
+    const espat_passthrough_t *s = &e->passthrough;
+    espat_span_t part[2];
+    if (espat_ring_vec(&s->out, 0, s->ready, part) == 0) {
+        *n = 0;
+        return NULL;
+    }
+    *n = part[0].size;
+    return part[0].data;
+}
+
+void espat_relay_tx_ack(espat_t *e, size_t n)
+{
+    espat_ring_take(&e->passthrough.out, (uint32_t)n);
+    e->passthrough.ready -= (uint32_t)n;
+}
+
+/* ---------------------------------------------------------------- coming back */
+
+static void try_later(espat_t *e)
+{
+    espat_timer_start(e, ESPAT_TIMER_RECONNECT, e->set.reconnect_100ms * 100u);
+}
+
+/* What was on its way is lost with its connection. */
+static void drop_output(espat_t *e)
+{
+    espat_passthrough_t *s = &e->passthrough;
+    s->dropped += s->out.used;
+    espat_ring_take(&s->out, s->out.used);
+    s->ready = 0;
+}
+
+void espat_relay_step(espat_t *e)
+{
+    espat_link_t *l = &e->links[0];
+    const espat_resolve_t *r = espat_resolve_get(e, ESPAT_RESOLVER_PASSTHROUGH);
+    if (!espat_link_is_open(e, 0) && e->passthrough.out.used != 0) drop_output(e);
+    if (!e->passthrough.on) return;
+    if (l->state == ESPAT_LINK_OPEN) {
+        e->passthrough.retry_due = false;
+        return;
+    }
+    if (l->state == ESPAT_LINK_ENDED && !l->opened) espat_link_free(e, 0); /* a try that failed: silent */
+    if (l->state == ESPAT_LINK_OPENING && l->remote.family == 0 && r->state == ESPAT_RESOLVE_DONE) {
+        if (r->why == ESPAT_NET_OK) {
+            espat_link_connect(e, 0, &r->addr);
+        } else {
+            espat_link_close(e, 0);
+        }
+        espat_resolve_stop(e, ESPAT_RESOLVER_PASSTHROUGH);
+    }
+    if (l->state != ESPAT_LINK_FREE || !espat_link_allowed(e)) return;
+    if (e->passthrough.retry_due) {
+        e->passthrough.retry_due = false;
+        espat_link_reopen(e, 0);
+        espat_resolve_start(e, ESPAT_RESOLVER_PASSTHROUGH, l->host);
+        espat_relay_step(e); /* an address needs no question */
+    } else if (e->timers[ESPAT_TIMER_RECONNECT] == ESPAT_NEVER) {
+        try_later(e);
+    }
+}
