@@ -77,8 +77,7 @@ static espat_result_t cwjap_result(espat_t *e)
     if (s->state == ESPAT_STATION_UP)
         return s->told == ESPAT_TOLD_GOT_IP && !s->dropped && !s->address_again ? ESPAT_OK : ESPAT_WAIT;
     if (s->state == ESPAT_STATION_JOINING || s->state == ESPAT_STATION_JOINED) return ESPAT_WAIT;
-    /* The WIFI DISCONNECT of what was joined before goes first; that of a try which found no address comes last. */
-    if (s->dropped && s->told == ESPAT_TOLD_GOT_IP) return ESPAT_WAIT;
+    if (s->dropped) return ESPAT_WAIT; /* WIFI DISCONNECT comes before the answer */
     /* The name is this one even for AT+CWJAP_CUR: mbed-os's driver waits for it. */
     espat_reply_text(e, "+CWJAP:");
     espat_reply_u32(e, s->error == (espat_join_error_t)0 ? ESPAT_JOIN_REJECTED : s->error);
@@ -343,8 +342,7 @@ static espat_result_t cwdhcp_set(espat_t *e, espat_args_t *a)
     if (!on) stay(e);
     e->job.quiet = true; /* OK comes before WIFI GOT IP */
     if (((before ^ e->set.dhcp) & DHCP_SOFTAP) != 0) espat_softap_change(e);
-    if (((before ^ e->set.dhcp) & DHCP_STATION) == 0) return ESPAT_OK;
-    if (on || !espat_ip_equal(&e->set.sta_ip, &e->station.ip)) espat_station_readdress(e);
+    if (((before ^ e->set.dhcp) & DHCP_STATION) != 0) espat_station_readdress(e);
     return ESPAT_OK;
 }
 

@@ -192,9 +192,9 @@ static void addressed(espat_t *e, const espat_event_t *event)
 {
     espat_station_t *s = &e->station;
     if (!espat_station_joined(e)) return;
-    if (s->state == ESPAT_STATION_UP && espat_ip_equal(&s->ip, &event->u.address.ip)) return;
-    /* The host knows of an address: it hears that there is another one (captured: WIFI GOT IP again). */
-    if (s->told == ESPAT_TOLD_GOT_IP && !s->dropped) s->address_again = true;
+    /* The host knows of an address: it hears when there is another one (captured: WIFI GOT IP again). */
+    if (s->told == ESPAT_TOLD_GOT_IP && !s->dropped && !espat_ip_equal(&s->ip, &event->u.address.ip))
+        s->address_again = true;
     s->state = ESPAT_STATION_UP;
     s->comes_back = true;
     s->tries = 0;
