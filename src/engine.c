@@ -38,7 +38,7 @@ static void forget(espat_t *e)
     espat_relay_init(e);
     espat_ping_stop(e);
     espat_sntp_init(e);
-    espat_settings_reload(e, e->factory_due);
+    espat_settings_reload(e);
     espat_line_clear(e);
     e->job = (espat_job_t){ 0 };
     e->input = ESPAT_INPUT_LINE;
@@ -54,7 +54,6 @@ static void forget(espat_t *e)
     e->memory_low = espat_link_memory(e);
     espat_station_init(e);
     e->restart_due = false;
-    e->factory_due = false;
     e->restart_action_due = true;
 }
 
@@ -129,7 +128,7 @@ static void end_job(espat_t *e)
 /* OK waits until what it promises is stored: a setting that is answered OK survives the next power cut. */
 static espat_result_t stored(espat_t *e)
 {
-    if (e->store_due || e->store_running) return ESPAT_WAIT;
+    if (espat_settings_busy(e)) return ESPAT_WAIT;
     if (e->store_failed)
         return espat_refuse(e, "the setting holds until the next restart, but could not be stored");
     return ESPAT_OK;
@@ -500,7 +499,10 @@ static void prefer_join(espat_t *e)
 void espat_boot(espat_t *e, uint64_t now)
 {
     e->now = now;
-    if (e->power == ESPAT_POWER_OFF) prefer_join(e);
+    if (e->power == ESPAT_POWER_OFF) {
+        prefer_join(e);
+        e->kept = e->flash;
+    }
     espat_output_clear(e);
     forget(e);
     set_uart(e, &e->set.uart);

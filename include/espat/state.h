@@ -333,7 +333,6 @@ typedef struct espat {
     uint8_t next_ipd; /* the link whose turn it is to push data */
     bool restart_due; /* when the answer is printed */
     bool restart_action_due;
-    bool factory_due; /* AT+RESTORE: forget all settings at the restart */
     bool uart_due;
     uint32_t sleep_ms; /* AT+GSLP; 0: a plain restart */
 
@@ -351,6 +350,7 @@ typedef struct espat {
 
     /* settings that it keeps */
     espat_settings_t set, flash, factory;
+    espat_settings_t kept;   /* what the port holds; flash differs while it is being stored */
     bool store_due;
     uint16_t store_serial; /* of the last ESPAT_ACTION_STORE asked for */
     bool store_running, store_failed;

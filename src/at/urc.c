@@ -22,6 +22,12 @@ static bool muted(const espat_t *e)
     return e->passthrough.on && (e->set.sysmsg & SYSMSG_PASSTHROUGH) == 0;
 }
 
+/* What a link receives waits until the host reads it; passthrough has no such mode (manual, AT+CIPRECVMODE). */
+static bool passive(const espat_t *e)
+{
+    return e->ciprecvmode && !e->cipmode;
+}
+
 /* ---------------------------------------------------------------- links */
 
 static void id_prefix(espat_t *e, uint8_t link)
@@ -135,7 +141,7 @@ static void raw(espat_t *e, uint8_t link)
 /* Shows what a link received. False: not now, or there is nothing that the host does not know of. */
 static bool received(espat_t *e, uint8_t link)
 {
-    if (!e->cipmode && e->ciprecvmode) {
+    if (passive(e)) {
         if (e->links[link].notified) return false;
         notice(e, link);
         return true;
@@ -181,16 +187,33 @@ static bool any_link_message(espat_t *e)
 
 /* Brings what the host was told one step nearer to what is. A connection that came and went while the output was full
  * merges: the host hears of the last state, and of every loss that it could have noticed. */
-static bool station_message(espat_t *e)
+static bool loss_message(espat_t *e)
 {
     espat_station_t *s = &e->station;
-    if (s->dropped) {
-        s->dropped = false;
-        if (s->told == ESPAT_TOLD_DOWN) return true;
-        s->told = ESPAT_TOLD_DOWN;
-        if (!muted(e)) espat_reply_text(e, "WIFI DISCONNECT\r\n");
-        return true;
+    if (!s->dropped) return false;
+    s->dropped = false;
+    if (s->told == ESPAT_TOLD_DOWN) return true;
+    s->told = ESPAT_TOLD_DOWN;
+    if (!muted(e)) espat_reply_text(e, "WIFI DISCONNECT\r\n");
+    return true;
+}
+
+/* A link that has ended still has something to say: that comes before a new connection, which it has no part in. */
+static bool link_lingers(const espat_t *e)
+{
+    for (uint8_t id = 0; id < ESPAT_CFG_LINKS; id++) {
+        const espat_link_t *l = &e->links[id];
+        bool unread = espat_link_unread(l) != 0;
+        if (unread && passive(e)) continue; /* it waits for the host, who may be waiting for this */
+        if (l->state == ESPAT_LINK_ENDED && (l->closed_due || unread)) return true;
     }
+    return false;
+}
+
+static bool joined_message(espat_t *e)
+{
+    espat_station_t *s = &e->station;
+    if (link_lingers(e)) return false;
     if (s->state != ESPAT_STATION_JOINED && s->state != ESPAT_STATION_UP) return false;
     if (s->told == ESPAT_TOLD_DOWN) {
         s->told = ESPAT_TOLD_CONNECTED;
@@ -246,5 +269,5 @@ static bool softap_message(espat_t *e)
 bool espat_urc_write(espat_t *e)
 {
     if (espat_reply_room(e) < ESPAT_URC_BYTES) return false;
-    return station_message(e) || any_link_message(e) || softap_message(e);
+    return loss_message(e) || joined_message(e) || any_link_message(e) || softap_message(e);
 }

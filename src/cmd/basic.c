@@ -38,6 +38,14 @@ static espat_result_t rst_exec(espat_t *e)
     return ESPAT_OK;
 }
 
+/* The restart comes only when nothing is stored any more: OK promises that. */
+static espat_result_t restore_resume(espat_t *e)
+{
+    if (espat_settings_busy(e)) return ESPAT_WAIT;
+    e->restart_due = !e->store_failed;
+    return ESPAT_OK;
+}
+
 /* Open links say CLOSED before OK (captured on 1.2). */
 static espat_result_t restore_exec(espat_t *e)
 {
@@ -46,15 +54,15 @@ static espat_result_t restore_exec(espat_t *e)
         espat_link_close(e, id);
         espat_urc_closed(e, id);
     }
-    e->factory_due = true;
-    e->restart_due = true;
-    return ESPAT_OK;
+    espat_settings_restore(e);
+    e->job.resume = restore_resume;
+    return ESPAT_WAIT;
 }
 
-/* AT+GSLP=<ms>: deep sleep; waking is a restart. 0 ms would be for ever on the chip, which nothing could end here. */
+/* AT+GSLP=<ms>: deep sleep; waking is a restart, and 0 restarts at once. */
 static espat_result_t gslp_set(espat_t *e, espat_args_t *a)
 {
-    uint32_t ms = espat_args_u32(a, 1, 0x7fffffff);
+    uint32_t ms = espat_args_u32(a, 0, 0x7fffffff);
     if (!espat_args_end(a)) return ESPAT_ERROR;
     espat_reply_u32(e, ms);
     espat_reply_end(e);
@@ -226,10 +234,10 @@ static uint32_t real_baud(uint32_t baud)
     return 80000000u / (80000000u / baud);
 }
 
-static espat_result_t uart_line(espat_t *e, const espat_uart_t *u)
+static espat_result_t uart_line(espat_t *e, uint32_t baud, const espat_uart_t *u)
 {
     espat_reply_name(e);
-    espat_reply_u32(e, real_baud(u->baud));
+    espat_reply_u32(e, baud);
     espat_reply_char(e, ',');
     espat_reply_u32(e, u->data);
     espat_reply_char(e, ',');
@@ -244,40 +252,56 @@ static espat_result_t uart_line(espat_t *e, const espat_uart_t *u)
 
 static espat_result_t uart_cur_query(espat_t *e)
 {
-    return uart_line(e, &e->uart);
+    return uart_line(e, real_baud(e->uart.baud), &e->uart);
 }
 
+/* What is stored, as it was set. */
 static espat_result_t uart_def_query(espat_t *e)
 {
-    return uart_line(e, &e->flash.uart);
+    return uart_line(e, e->flash.uart.baud, &e->flash.uart);
+}
+
+static bool uart_args(espat_t *e, espat_args_t *a, espat_uart_t *u)
+{
+    u->baud = espat_args_u32(a, 80, e->profile->baud_max);
+    u->data = (uint8_t)espat_args_u32(a, 5, 8);
+    u->stop = (uint8_t)espat_args_u32(a, 1, 3);
+    u->parity = (uint8_t)espat_args_u32(a, 0, 2);
+    u->flow = (uint8_t)espat_args_u32(a, 0, 3);
+    return espat_args_end(a);
 }
 
 /* OK leaves at the old rate; the line changes behind it. */
-static bool uart_change(espat_t *e, espat_args_t *a)
+static void uart_change(espat_t *e, const espat_uart_t *u)
 {
-    espat_uart_t u = { 0 };
-    u.baud = espat_args_u32(a, 80, e->profile->baud_max);
-    u.data = (uint8_t)espat_args_u32(a, 5, 8);
-    u.stop = (uint8_t)espat_args_u32(a, 1, 3);
-    u.parity = (uint8_t)espat_args_u32(a, 0, 2);
-    u.flow = (uint8_t)espat_args_u32(a, 0, 3);
-    if (!espat_args_end(a)) return false;
-    e->uart = u;
+    e->uart = *u;
     e->uart_due = true;
-    return true;
 }
 
 static espat_result_t uart_cur_set(espat_t *e, espat_args_t *a)
 {
-    return uart_change(e, a) ? ESPAT_OK : ESPAT_ERROR;
+    espat_uart_t u = { 0 };
+    if (!uart_args(e, a, &u)) return ESPAT_ERROR;
+    uart_change(e, &u);
+    return ESPAT_OK;
+}
+
+/* What could not be stored does not change the line. */
+static espat_result_t uart_def_resume(espat_t *e)
+{
+    if (espat_settings_busy(e)) return ESPAT_WAIT;
+    if (!e->store_failed) uart_change(e, &e->flash.uart);
+    return ESPAT_OK;
 }
 
 static espat_result_t uart_def_set(espat_t *e, espat_args_t *a)
 {
-    if (!uart_change(e, a)) return ESPAT_ERROR;
-    e->set.uart = e->uart;
+    espat_uart_t u = { 0 };
+    if (!uart_args(e, a, &u)) return ESPAT_ERROR;
+    e->set.uart = u;
     espat_settings_keep_always(e, &e->set.uart, sizeof e->set.uart);
-    return ESPAT_OK;
+    e->job.resume = uart_def_resume;
+    return ESPAT_WAIT;
 }
 
 /* ---------------------------------------------------------------- table */

@@ -155,10 +155,10 @@ void espat_settings_init(espat_t *e, const espat_config_t *config)
     e->set = e->factory;
 }
 
-void espat_settings_reload(espat_t *e, bool to_factory)
+void espat_settings_reload(espat_t *e)
 {
-    if (to_factory) {
-        e->flash = e->factory;
+    if (e->store_running) { /* the port drops at a restart what it has not finished */
+        e->store_running = false;
         e->store_due = true;
     }
     e->set = e->flash;
@@ -166,16 +166,36 @@ void espat_settings_reload(espat_t *e, bool to_factory)
 
 /* ---------------------------------------------------------------- keeping */
 
+/* Asks for it; the command at work waits for the answer. */
+static void store(espat_t *e)
+{
+    e->store_due = true;
+    e->store_failed = false;
+    e->job.storing = true;
+}
+
+void espat_settings_restore(espat_t *e)
+{
+    e->flash = e->factory;
+    store(e);
+}
+
+bool espat_settings_busy(const espat_t *e)
+{
+    return e->store_due || e->store_running;
+}
+
 void espat_settings_keep_always(espat_t *e, const void *field, size_t size)
 {
     size_t offset = (size_t)((const uint8_t *)field - (const uint8_t *)&e->set);
     uint8_t *stored = (uint8_t *)&e->flash + offset;
-    if (memcmp(stored, field, size) == 0 && !e->store_failed)
-        return; /* flash holds it: nothing to wait for */
+    if (memcmp(stored, field, size) == 0 &&
+        !espat_settings_busy(e)) { /* flash holds it: nothing to wait for */
+        e->store_failed = false;
+        return;
+    }
     memcpy(stored, field, size);
-    e->store_due = true;
-    e->store_failed = false;
-    e->job.storing = true;
+    store(e);
 }
 
 void espat_settings_keep(espat_t *e, const void *field, size_t size)
@@ -200,6 +220,11 @@ void espat_settings_stored(espat_t *e, uint16_t serial, bool ok)
     if (!e->store_running || serial != e->store_serial) return;
     e->store_running = false;
     e->store_failed = !ok;
+    if (ok) {
+        e->kept = e->flash;
+    } else {
+        e->flash = e->kept; /* the next restart brings back what was stored before */
+    }
 }
 
 /* ---------------------------------------------------------------- the port's view (public calls) */

@@ -8,8 +8,14 @@
 /* Fills e->factory from the configuration, and e->flash and e->set from it. */
 void espat_settings_init(espat_t *e, const struct espat_config *config);
 
-/* At a restart: what is stored holds again; with factory, nothing is stored any more. */
-void espat_settings_reload(espat_t *e, bool factory);
+/* At a restart: what is stored holds again. */
+void espat_settings_reload(espat_t *e);
+
+/* AT+RESTORE: the factory settings are stored, and hold from the next restart on. The command's OK waits for that. */
+void espat_settings_restore(espat_t *e);
+
+/* Something is still to be stored. */
+bool espat_settings_busy(const espat_t *e);
 
 /* The field of e->set at `field` (size bytes) was changed by a command: stores it when AT+SYSSTORE says so (or the
  * command was typed as _DEF; never as _CUR). The command's OK waits until it is stored. */

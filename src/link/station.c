@@ -72,8 +72,7 @@ static void try_once(espat_t *e, uint16_t limit_s)
     espat_timer_start(e, ESPAT_TIMER_JOIN, (uint64_t)limit_s * 1000);
 }
 
-/* The address lies in the network of the SoftAP. */
-static bool in_softap(const espat_t *e, const espat_ip_t *ip)
+bool espat_softap_reaches(const espat_t *e, const espat_ip_t *ip)
 {
     const uint8_t *mask = e->set.ap_netmask.ip;
     for (size_t i = 0; i < 4; i++)
@@ -85,7 +84,7 @@ static bool in_softap(const espat_t *e, const espat_ip_t *ip)
 static void end_links(espat_t *e)
 {
     for (uint8_t id = 0; id < ESPAT_CFG_LINKS; id++)
-        if (!espat_softap_enabled(e) || !in_softap(e, &e->links[id].remote))
+        if (!espat_softap_enabled(e) || !espat_softap_reaches(e, &e->links[id].remote))
             espat_link_end(e, id, ESPAT_NET_UNREACHABLE);
 }
 
@@ -193,9 +192,9 @@ static void addressed(espat_t *e, const espat_event_t *event)
 {
     espat_station_t *s = &e->station;
     if (!espat_station_joined(e)) return;
-    if (s->state == ESPAT_STATION_UP && espat_ip_equal(&s->ip, &event->u.address.ip)) return;
-    /* The host knows of an address: it hears that there is another one (captured: WIFI GOT IP again). */
-    if (s->told == ESPAT_TOLD_GOT_IP && !s->dropped) s->address_again = true;
+    /* The host knows of an address: it hears when there is another one (captured: WIFI GOT IP again). */
+    if (s->told == ESPAT_TOLD_GOT_IP && !s->dropped && !espat_ip_equal(&s->ip, &event->u.address.ip))
+        s->address_again = true;
     s->state = ESPAT_STATION_UP;
     s->comes_back = true;
     s->tries = 0;
@@ -284,7 +283,8 @@ void espat_softap_range(const espat_t *e, espat_ip_t *start, espat_ip_t *end)
 {
     const uint8_t *mask = e->set.ap_netmask.ip;
     uint8_t last = (uint8_t)(0xff ^ mask[3]); /* the broadcast address */
-    if (e->set.dhcps_set != 0 && in_softap(e, &e->set.dhcps_start) && in_softap(e, &e->set.dhcps_end)) {
+    if (e->set.dhcps_set != 0 && espat_softap_reaches(e, &e->set.dhcps_start) &&
+        espat_softap_reaches(e, &e->set.dhcps_end)) {
         *start = e->set.dhcps_start;
         *end = e->set.dhcps_end;
         return;

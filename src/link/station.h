@@ -57,6 +57,9 @@ void espat_softap_change(espat_t *e);
  * SoftAP's network) the host numbers 2 to 100 of that network. */
 void espat_softap_range(const espat_t *e, espat_ip_t *start, espat_ip_t *end);
 
+/* The address lies in the SoftAP's network. */
+bool espat_softap_reaches(const espat_t *e, const espat_ip_t *ip);
+
 /* Sends one station of the SoftAP away, or with NULL all. False: it is not there. */
 bool espat_softap_kick(espat_t *e, const espat_mac_t *mac);
 

@@ -286,7 +286,15 @@ static bool softap(player_t *p, scan_t *s)
     return true;
 }
 
-/* ---------------------------------------------------------------- the store, the power */
+/* ---------------------------------------------------------------- the host, the store, the power */
+
+static bool host(player_t *p, scan_t *s)
+{
+    bool stop = scan_word(s, "stop");
+    if (!stop && !scan_word(s, "read")) return false;
+    p->sim.host.stopped = stop;
+    return acts(p, scan_end(s));
+}
 
 static bool store(player_t *p, scan_t *s)
 {
@@ -314,7 +322,7 @@ void directive_play(player_t *p)
         bool (*play)(player_t *p, scan_t *s); /* false: not understood */
     } directives[] = {
         { "net", net },   { "open", open_link }, { "closed", closed }, { "asked", asked }, { "uart", uart },
-        { "wifi", wifi }, { "softap", softap },  { "store", store },   { "power", power },
+        { "wifi", wifi }, { "softap", softap },  { "store", store },   { "power", power }, { "host", host },
     };
     scan_t s = { p->line->text };
     for (size_t i = 0; i < sizeof directives / sizeof directives[0]; i++) {

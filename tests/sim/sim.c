@@ -114,10 +114,8 @@ static const char *action_name(espat_action_kind_t kind)
     return (size_t)kind < sizeof names / sizeof names[0] && names[kind] ? names[kind] : "unknown";
 }
 
-static void set_line(sim_t *s, const espat_uart_t *uart)
+static void set_line(sim_t *s, const espat_uart_t *uart, size_t waiting)
 {
-    size_t waiting;
-    espat_uart_tx_buf(&s->modem, &waiting);
     if (waiting) sim_break(s, "asked to set the line while %zu bytes of the old rate wait", waiting);
     s->uart = *uart;
     s->uart_seen = true;
@@ -127,6 +125,8 @@ static void set_line(sim_t *s, const espat_uart_t *uart)
 static bool do_action(sim_t *s)
 {
     espat_action_t action;
+    size_t waiting; /* before the action: what is offered behind it has the new rate */
+    espat_uart_tx_buf(&s->modem, &waiting);
     if (!espat_next_action(&s->modem, &action)) return false;
     sim_say(s, "action %s", action_name(action.kind));
     if (espat_radio_action(&s->radio, &action, s->now)) return true;
@@ -135,7 +135,7 @@ static bool do_action(sim_t *s)
     case ESPAT_ACTION_CLOSE: sim_net_close(s, &action.u.close); break;
     case ESPAT_ACTION_RESOLVE: sim_dns_ask(s, &action.u.resolve); break;
     case ESPAT_ACTION_STORE: sim_store_save(s, action.u.store_serial); break;
-    case ESPAT_ACTION_UART: set_line(s, &action.u.uart); break;
+    case ESPAT_ACTION_UART: set_line(s, &action.u.uart, waiting); break;
     case ESPAT_ACTION_RESTART: forget_pending(s); break;
     default: sim_break(s, "asked for an action that no port knows: %d", (int)action.kind); break;
     }

@@ -26,6 +26,7 @@ typedef struct sim_host {
     size_t chunk_count, chunk_room;
     sim_bytes_t received;
     bool reading; /* SIM_DRAIN_STALL: reads for the moment */
+    bool stopped; /* reads nothing, whatever else is said */
 } sim_host_t;
 
 typedef enum sim_phase { SIM_CLOSED, SIM_OPENING, SIM_OPEN } sim_phase_t;

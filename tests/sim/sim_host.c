@@ -38,7 +38,7 @@ bool sim_host_offer(sim_t *s)
         /* A host that stalls must read now, or nothing moves any more. */
         size_t waiting;
         espat_uart_tx_buf(&s->modem, &waiting);
-        if (waiting == 0 || h->reading) return false;
+        if (waiting == 0 || h->reading || h->stopped) return false;
         h->reading = true;
         while (sim_host_drain(s))
             continue;
@@ -63,7 +63,7 @@ static void receive(sim_t *s, const uint8_t *p, size_t n)
 
 bool sim_host_drain(sim_t *s)
 {
-    if (s->config.drain == SIM_DRAIN_STALL && !s->host.reading) return false;
+    if (s->host.stopped || (s->config.drain == SIM_DRAIN_STALL && !s->host.reading)) return false;
     if (s->config.drain == SIM_DRAIN_BYTE) {
         size_t n;
         const uint8_t *p = espat_uart_tx_buf(&s->modem, &n);

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "daemon.h"
+#include "report.h"
+
+/* ---------------------------------------------------------------- the end */
+
+void espat_daemon_stop(espat_daemon_t *d, int status)
+{
+    if (d->stopping) return;
+    d->stopping = true;
+    d->status = status;
+    for (unsigned i = 0; i < d->count; i++)
+        espat_modem_close(d->modems[i]);
+    espat_dns_close(&d->dns);
+    for (size_t i = 0; i < sizeof d->signals / sizeof *d->signals; i++)
+        uv_close((uv_handle_t *)&d->signals[i], NULL);
+}
+
+static void signalled(uv_signal_t *handle, int number)
+{
+    (void)number;
+    espat_daemon_stop(handle->data, 0);
+}
+
+/* ---------------------------------------------------------------- the start */
+
+static bool catch_signals(espat_daemon_t *d)
+{
+    static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+    bool ok = signal(SIGPIPE, SIG_IGN) != SIG_ERR;
+    for (size_t i = 0; i < sizeof d->signals / sizeof *d->signals; i++) {
+        d->signals[i].data = d;
+        ok = uv_signal_init(&d->loop, &d->signals[i]) == 0 && ok;
+        struct sigaction old;
+        /* nohup and the like: a signal that was ignored stays so. */
+        if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler == SIG_IGN) continue;
+        ok = uv_signal_start(&d->signals[i], signalled, numbers[i]) == 0 && ok;
+    }
+    return ok;
+}
+
+/* Each modem takes up to a dozen descriptors. */
+static void allow_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static bool open_modems(espat_daemon_t *d)
+{
+    d->modems = calloc(d->options.count, sizeof(espat_modem_t *));
+    for (unsigned i = 0; d->modems && i < d->options.count; i++) {
+        d->modems[i] = calloc(1, sizeof(espat_modem_t));
+        if (!d->modems[i]) break;
+        d->count++;
+        if (!espat_modem_open(d->modems[i], d, i)) return false;
+    }
+    if (d->count == d->options.count) return true;
+    espat_report_line("no memory for %u modems: ask for fewer with --count", d->options.count);
+    return false;
+}
+
+/* How a person talks to it, with programs that are everywhere. */
+static void report_use(const espat_daemon_t *d, int fd)
+{
+    const espat_transport_t *first = &d->modems[0]->transport;
+    const char *name = first->path ? first->path : first->name;
+    switch (d->options.port) {
+    case ESPAT_PORT_PTY: espat_report_ready(fd, "try: picocom -b 115200 --omap crcrlf %s", name); break;
+    case ESPAT_PORT_TCP: espat_report_ready(fd, "try: socat - TCP:%s,crnl", first->name); break;
+    case ESPAT_PORT_UNIX: espat_report_ready(fd, "try: socat - UNIX-CONNECT:%s,crnl", name); break;
+    case ESPAT_PORT_STDIO:
+        if (isatty(STDIN_FILENO)) espat_report_ready(fd, "type AT and Enter; Ctrl-D ends");
+        break;
+    default: break;
+    }
+}
+
+static void report_modems(const espat_daemon_t *d)
+{
+    const int fd = d->options.port == ESPAT_PORT_STDIO ? STDERR_FILENO : STDOUT_FILENO;
+    for (unsigned i = 0; i < d->count; i++) {
+        const espat_transport_t *t = &d->modems[i]->transport;
+        char number[16] = "";
+        if (d->count > 1) (void)snprintf(number, sizeof number, " %u", i);
+        if (d->options.port == ESPAT_PORT_PTY && t->path)
+            espat_report_ready(fd, "espat %s: modem%s on %s (-> %s)", ESPAT_VERSION, number, t->path,
+                               t->name);
+        else
+            espat_report_ready(fd, "espat %s: modem%s on %s", ESPAT_VERSION, number, t->name);
+    }
+    report_use(d, fd);
+}
+
+static bool start(espat_daemon_t *d)
+{
+    if (!open_modems(d)) return false;
+    for (unsigned i = 0; i < d->count && !d->stopping; i++)
+        espat_modem_start(d->modems[i]);
+    if (!d->stopping) report_modems(d);
+    return true;
+}
+
+int espat_daemon_run(espat_daemon_t *d)
+{
+    const espat_options_t *o = &d->options;
+    d->openers.fd = -1;
+    /* One worker writes settings in order; more would only take memory. */
+    (void)setenv("UV_THREADPOOL_SIZE", "1", 1);
+    allow_descriptors();
+    d->trace.fd = -1;
+    if (o->trace && !espat_trace_open(&d->trace, o->trace_file, o->count > 1)) {
+        espat_report_line("cannot write the trace to %s: %s", o->trace_file, strerror(errno));
+        return 1;
+    }
+    if (!espat_iface_find(&d->iface, o->iface)) return 1;
+    if (!espat_folder_open(&d->folder, o)) return 1;
+    if (uv_loop_init(&d->loop) != 0) {
+        espat_report_line("cannot make the event loop: no descriptor or memory left");
+        return 1;
+    }
+    bool ok = espat_dns_init(&d->dns, &d->loop);
+    if (!catch_signals(d) || !ok) {
+        espat_report_line("cannot start: no descriptor or memory left");
+        espat_daemon_stop(d, 1);
+    } else if (!start(d)) {
+        espat_daemon_stop(d, 1);
+    }
+    (void)uv_run(&d->loop, UV_RUN_DEFAULT);
+    (void)uv_loop_close(&d->loop);
+    for (unsigned i = 0; i < d->count; i++)
+        free(d->modems[i]);
+    free(d->modems);
+    espat_folder_close(&d->folder);
+    espat_trace_close(&d->trace);
+    return d->status;
+}

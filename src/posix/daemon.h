@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* What the modems of one process share. */
+#ifndef DAEMON_H
+#define DAEMON_H
+
+#include "dns.h"
+#include "folder.h"
+#include "iface.h"
+#include "modem.h"
+#include "options.h"
+#include "trace.h"
+
+#define ESPAT_BUFFER_BYTES 65536
+
+typedef struct espat_daemon {
+    uv_loop_t loop;
+    espat_options_t options;
+    espat_trace_t trace;
+    espat_folder_t folder;
+    espat_iface_t iface;
+    espat_dns_t dns;
+    struct {
+        int fd; /* inotify, made for the first PTY */
+        espat_watch_t *watch;
+    } openers;
+    uv_signal_t signals[3];
+    espat_modem_t **modems;
+    unsigned count;
+    bool stopping;
+    int status;                         /* to exit with */
+    uint8_t buffer[ESPAT_BUFFER_BYTES]; /* of whoever reads; its content lives for one call */
+} espat_daemon_t;
+
+/* Runs modems as the options say until a signal or the end of their input. Returns the exit status. */
+int espat_daemon_run(espat_daemon_t *d);
+
+/* Ends it: closes all, and the loop runs out. */
+void espat_daemon_stop(espat_daemon_t *d, int status);
+
+#endif

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon.h"
+#include "modem.h"
+#include "report.h"
+#include "sockaddr.h"
+
+uint64_t espat_modem_now(const espat_modem_t *m)
+{
+    return uv_now(&m->daemon->loop);
+}
+
+/* ---------------------------------------------------------------- trace */
+
+static void refused(void *user, const char *text)
+{
+    espat_modem_t *m = user;
+    espat_trace_text(&m->daemon->trace, m->index, '!', "%s", text);
+}
+
+static void trace_action(espat_modem_t *m, const espat_action_t *a)
+{
+    const espat_trace_t *trace = &m->daemon->trace;
+    char text[ESPAT_SOCKADDR_CHARS];
+    switch (a->kind) {
+    case ESPAT_ACTION_OPEN:
+        (void)espat_sockaddr_port_text(&a->u.open.remote, a->u.open.remote_port, text);
+        espat_trace_text(trace, m->index, '*', "link %u: connect to %s", a->u.open.link, text);
+        break;
+    case ESPAT_ACTION_CLOSE: espat_trace_text(trace, m->index, '*', "link %u: close", a->u.close.link); break;
+    case ESPAT_ACTION_RESOLVE: espat_trace_text(trace, m->index, '*', "resolve %s", a->u.resolve.name); break;
+    case ESPAT_ACTION_JOIN: espat_trace_text(trace, m->index, '*', "join \"%s\"", a->u.join.ssid); break;
+    case ESPAT_ACTION_LEAVE: espat_trace_text(trace, m->index, '*', "leave the access point"); break;
+    case ESPAT_ACTION_SCAN: espat_trace_text(trace, m->index, '*', "scan"); break;
+    case ESPAT_ACTION_SOFTAP:
+        espat_trace_text(trace, m->index, '*', "SoftAP %s", a->u.softap.on ? a->u.softap.ssid : "off");
+        break;
+    case ESPAT_ACTION_STORE: espat_trace_text(trace, m->index, '*', "store the settings"); break;
+    case ESPAT_ACTION_UART:
+        espat_trace_text(trace, m->index, '*', "line: %u baud, %u data, stop %u, parity %u, flow %u",
+                         (unsigned)a->u.uart.baud, a->u.uart.data, a->u.uart.stop, a->u.uart.parity,
+                         a->u.uart.flow);
+        break;
+    case ESPAT_ACTION_RESTART: espat_trace_text(trace, m->index, '*', "restart"); break;
+    default: break;
+    }
+}
+
+static const char *why_text(espat_net_error_t why)
+{
+    switch (why) {
+    case ESPAT_NET_OK: return "done";
+    case ESPAT_NET_REFUSED: return "refused";
+    case ESPAT_NET_TIMEOUT: return "no answer";
+    case ESPAT_NET_UNREACHABLE: return "unreachable";
+    case ESPAT_NET_RESET: return "reset by the peer";
+    case ESPAT_NET_PEER_CLOSED: return "closed by the peer";
+    case ESPAT_NET_NO_NAME: return "no such name";
+    case ESPAT_NET_LOCAL: return "this machine cannot";
+    }
+    return "unknown";
+}
+
+static void trace_event(espat_modem_t *m, const espat_event_t *e)
+{
+    const espat_trace_t *trace = &m->daemon->trace;
+    char text[ESPAT_SOCKADDR_CHARS];
+    switch (e->kind) {
+    case ESPAT_EVENT_OPENED:
+        (void)espat_sockaddr_port_text(&e->u.opened.local, e->u.opened.local_port, text);
+        espat_trace_text(trace, m->index, '*', "link %u: open from %s", e->u.opened.link, text);
+        break;
+    case ESPAT_EVENT_CLOSED:
+        espat_trace_text(trace, m->index, '*', "link %u: %s", e->u.closed.link, why_text(e->u.closed.why));
+        break;
+    case ESPAT_EVENT_RESOLVED:
+        espat_trace_text(trace, m->index, '*', "resolved: %s",
+                         e->u.resolved.n ? espat_sockaddr_text(&e->u.resolved.addrs[0], text)
+                                         : why_text(e->u.resolved.why));
+        break;
+    case ESPAT_EVENT_JOINED: espat_trace_text(trace, m->index, '*', "joined"); break;
+    case ESPAT_EVENT_ADDRESS:
+        espat_trace_text(trace, m->index, '*', "address %s", espat_sockaddr_text(&e->u.address.ip, text));
+        break;
+    case ESPAT_EVENT_JOIN_FAILED:
+        espat_trace_text(trace, m->index, '*', "join failed, code %d", (int)e->u.join_failed.why);
+        break;
+    case ESPAT_EVENT_LOST: espat_trace_text(trace, m->index, '*', "the access point is lost"); break;
+    case ESPAT_EVENT_SCANNED:
+        espat_trace_text(trace, m->index, '*', "scanned: %zu access points", e->u.scanned.n);
+        break;
+    case ESPAT_EVENT_STORED:
+        espat_trace_text(trace, m->index, '*', "settings %s", e->u.stored.ok ? "stored" : "not stored");
+        break;
+    default: break;
+    }
+}
+
+/* ---------------------------------------------------------------- order of work */
+
+static void act(espat_modem_t *m, const espat_action_t *a)
+{
+    if (espat_trace_on(&m->daemon->trace)) trace_action(m, a);
+    switch (a->kind) {
+    case ESPAT_ACTION_NONE: break;
+    case ESPAT_ACTION_OPEN: espat_net_connect(&m->net, &a->u.open); break;
+    case ESPAT_ACTION_CLOSE: espat_net_hang_up(&m->net, &a->u.close); break;
+    case ESPAT_ACTION_RESOLVE: espat_dns_ask(&m->daemon->dns, m, &a->u.resolve); break;
+    case ESPAT_ACTION_STORE: espat_store_save(&m->store, a->u.store_serial); break;
+    case ESPAT_ACTION_UART: espat_transport_line(&m->transport, &a->u.uart); break;
+    case ESPAT_ACTION_RESTART:
+        espat_net_restart(&m->net);
+        espat_dns_forget(&m->daemon->dns, m);
+        espat_radio_restart(&m->radio);
+        break;
+    default: (void)espat_radio_action(&m->radio, a, espat_modem_now(m)); break;
+    }
+}
+
+static void due(uv_timer_t *timer)
+{
+    espat_modem_t *m = timer->data;
+    m->armed = ESPAT_NEVER;
+    uint64_t now = espat_modem_now(m);
+    if (espat_deadline(&m->engine) <= now) espat_tick(&m->engine, now);
+    espat_modem_settle(m);
+}
+
+static void arm(espat_modem_t *m)
+{
+    uint64_t deadline = espat_deadline(&m->engine);
+    uint64_t radio = espat_radio_deadline(&m->radio);
+    if (radio < deadline) deadline = radio;
+    if (deadline == m->armed) return;
+    m->armed = deadline;
+    uint64_t now = espat_modem_now(m);
+    if (deadline == ESPAT_NEVER)
+        (void)uv_timer_stop(&m->timer);
+    else
+        (void)uv_timer_start(&m->timer, due, deadline > now ? deadline - now : 0, 0);
+}
+
+static void offer_held(espat_modem_t *m)
+{
+    if (!m->held) return;
+    size_t taken =
+        espat_uart_rx(&m->engine, m->held + m->held_at, m->held_size - m->held_at, espat_modem_now(m));
+    if (taken == 0) return;
+    m->again = true;
+    m->held_at += taken;
+    if (m->held_at < m->held_size) return;
+    free(m->held);
+    m->held = NULL;
+}
+
+void espat_modem_settle(espat_modem_t *m)
+{
+    m->again = true;
+    if (m->settling || m->daemon->stopping) return;
+    m->settling = true;
+    while (m->again && !m->daemon->stopping) {
+        espat_action_t action;
+        espat_event_t event;
+        m->again = false;
+        while (espat_next_action(&m->engine, &action))
+            act(m, &action);
+        if (espat_radio_deadline(&m->radio) <= espat_modem_now(m))
+            while (espat_radio_next_event(&m->radio, &event, espat_modem_now(m)))
+                espat_modem_event(m, &event);
+        if (espat_net_write(&m->net)) m->again = true;
+        if (espat_transport_write(&m->transport)) m->again = true;
+        offer_held(m);
+        if (m->again) continue;
+        espat_net_update(&m->net);
+        espat_transport_update(&m->transport);
+    }
+    m->settling = false;
+    if (!m->daemon->stopping) arm(m);
+}
+
+void espat_modem_event(espat_modem_t *m, const espat_event_t *event)
+{
+    if (espat_trace_on(&m->daemon->trace)) trace_event(m, event);
+    espat_event(&m->engine, event, espat_modem_now(m));
+    espat_modem_settle(m);
+}
+
+void espat_modem_input(espat_modem_t *m, const uint8_t *p, size_t n)
+{
+    espat_trace_bytes(&m->daemon->trace, m->index, '>', p, n);
+    size_t taken = espat_uart_rx(&m->engine, p, n, espat_modem_now(m));
+    if (taken < n) {
+        m->held = malloc(n - taken);
+        if (m->held) {
+            memcpy(m->held, p + taken, n - taken);
+            m->held_at = 0;
+            m->held_size = n - taken;
+        } else {
+            espat_report_line("no memory: %zu bytes from the host are lost", n - taken);
+        }
+    }
+    espat_modem_settle(m);
+}
+
+bool espat_modem_is_idle(const espat_modem_t *m)
+{
+    espat_stats_t stats;
+    espat_span_t piece;
+    espat_stats(&m->engine, &stats);
+    return stats.idle && !m->held && espat_uart_tx_vec(&m->engine, &piece, 1) == 0;
+}
+
+/* ---------------------------------------------------------------- life */
+
+static void make(espat_modem_t *m)
+{
+    const espat_options_t *o = &m->daemon->options;
+    const espat_iface_t *iface = &m->daemon->iface;
+    const espat_config_t config = {
+        .profile = o->profile,
+        .mac = espat_iface_mac(iface, m->index),
+        .join_ssid = o->join_ssid,
+        .join_password = o->join_password,
+        .baud = o->port == ESPAT_PORT_SERIAL ? o->serial_baud : o->baud,
+        .trace = espat_trace_on(&m->daemon->trace) ? refused : NULL,
+        .user = m,
+    };
+    espat_init(&m->engine, &config);
+    const espat_radio_config_t radio = {
+        .aps = o->ap_count ? o->aps : NULL,
+        .ap_count = o->ap_count,
+        .ip = iface->ip,
+        .gateway = iface->gateway,
+        .netmask = iface->netmask,
+    };
+    espat_radio_init(&m->radio, &radio);
+}
+
+bool espat_modem_open(espat_modem_t *m, struct espat_daemon *daemon, unsigned index)
+{
+    m->daemon = daemon;
+    m->index = index;
+    m->armed = ESPAT_NEVER;
+    (void)uv_timer_init(&daemon->loop, &m->timer);
+    m->timer.data = m;
+    espat_net_init(&m->net, m);
+    make(m);
+    if (!espat_store_open(&m->store, m)) return false;
+    if (!espat_store_load(&m->store, &m->engine)) make(m);
+    return espat_transport_open(&m->transport, m);
+}
+
+void espat_modem_start(espat_modem_t *m)
+{
+    espat_boot(&m->engine, espat_modem_now(m));
+    espat_modem_settle(m);
+}
+
+void espat_modem_reset(espat_modem_t *m)
+{
+    free(m->held); /* of the host before */
+    m->held = NULL;
+    espat_boot(&m->engine, espat_modem_now(m));
+    espat_modem_settle(m);
+}
+
+void espat_modem_close(espat_modem_t *m)
+{
+    espat_transport_close(&m->transport);
+    espat_net_close(&m->net);
+    espat_dns_forget(&m->daemon->dns, m);
+    espat_store_close(&m->store);
+    free(m->held);
+    m->held = NULL;
+    uv_close((uv_handle_t *)&m->timer, NULL);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* The links of one modem as sockets. */
+#ifndef NET_H
+#define NET_H
+
+#include <espat/espat.h>
+
+struct espat_modem;
+struct espat_net_socket;
+
+typedef struct espat_net {
+    struct espat_modem *modem;
+    struct espat_net_socket *sockets[ESPAT_CFG_LINKS];
+    struct espat_net_socket *lingering; /* closed by us, still sending */
+} espat_net_t;
+
+void espat_net_init(espat_net_t *net, struct espat_modem *modem);
+
+/* ESPAT_ACTION_OPEN and ESPAT_ACTION_CLOSE. */
+void espat_net_connect(espat_net_t *net, const espat_action_open_t *open);
+void espat_net_hang_up(espat_net_t *net, const espat_action_close_t *close);
+
+/* ESPAT_ACTION_RESTART: ends every link at once. */
+void espat_net_restart(espat_net_t *net);
+
+/* Writes what the engine has for the links. True: something left. */
+bool espat_net_write(espat_net_t *net);
+
+/* After all else is settled: reads again where there is room again, waits for what is needed now. */
+void espat_net_update(espat_net_t *net);
+
+void espat_net_close(espat_net_t *net);
+
+#endif

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/* A pseudo-terminal. We hold its master; the host program opens the slave, as often as it likes.
+ *
+ * Whether somebody has it open is told by the master's hang-up, which is exact but may only be waited for while there is
+ * somebody (it would keep the loop busy); inotify on the slave tells when to look again. inotify alone will not do: it
+ * merges equal events, so that two openers may look like one. */
+#define _GNU_SOURCE /* NOLINT(bugprone-reserved-identifier): the C library's own switch */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "daemon.h"
+#include "report.h"
+#include "transport.h"
+
+/* ---------------------------------------------------------------- the slave */
+
+/* Makes the line raw again, if the host before changed it: 8 bits, no echo, no translation. */
+static void make_raw(int fd)
+{
+    struct termios now, raw;
+    if (tcgetattr(fd, &now) != 0) return;
+    raw = now;
+    cfmakeraw(&raw);
+    raw.c_cflag |= CREAD | CLOCAL;
+    raw.c_cc[VMIN] = 1;
+    raw.c_cc[VTIME] = 0;
+    (void)cfsetspeed(&raw, B115200);
+    if (memcmp(&now, &raw, sizeof raw) != 0) (void)tcsetattr(fd, TCSANOW, &raw);
+}
+
+/* Discards what nobody read, and puts the line in order for the next host. */
+static void sweep(espat_transport_t *t, bool order)
+{
+    int fd = open(t->u.pty.slave, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0) return;
+    (void)tcflush(fd, TCIFLUSH);
+    if (order) make_raw(fd);
+    close(fd);
+    t->u.pty.own_opens++;
+    t->u.pty.own_closes++;
+}
+
+/* What poll says of the master; POLLHUP: nobody has the slave open. */
+static int look(const espat_transport_t *t)
+{
+    struct pollfd master = { .fd = t->in_fd, .events = POLLIN };
+    return poll(&master, 1, 0) > 0 ? master.revents : 0;
+}
+
+/* ---------------------------------------------------------------- hosts come and go */
+
+static void leave(espat_transport_t *t)
+{
+    t->u.pty.opens = 0;
+    espat_transport_detach(t);
+    sweep(t, true);
+}
+
+static void take_event(espat_transport_t *t, uint32_t mask)
+{
+    unsigned *own = mask & IN_OPEN ? &t->u.pty.own_opens : &t->u.pty.own_closes;
+    if (*own > 0) {
+        --*own;
+        return;
+    }
+    if (mask & IN_OPEN) {
+        /* One went and another came, all before we looked. */
+        if (t->u.pty.opens++ == 0 && t->heard) {
+            espat_transport_detach(t);
+            sweep(t, false);
+            espat_transport_attach(t);
+        }
+    } else if (t->u.pty.opens > 0) {
+        t->u.pty.opens--;
+    }
+}
+
+/* Acts on how it is now, whatever was told. */
+static void judge(espat_transport_t *t)
+{
+    const int state = look(t);
+    if (!(state & POLLHUP)) {
+        if (t->u.pty.opens == 0) t->u.pty.opens = 1;
+        if (!t->heard) espat_transport_attach(t);
+        return;
+    }
+    if (!t->reading && (state & POLLIN)) espat_transport_attach(t); /* it came, wrote and went */
+    /* What it wrote is read to the end, which reading tells; what it has not read is for nobody. */
+    if (t->heard) leave(t);
+}
+
+static void read_openers(espat_daemon_t *d)
+{
+    union {
+        struct inotify_event event;
+        char bytes[4096];
+    } buffer;
+    for (;;) {
+        ssize_t n = read(d->openers.fd, &buffer, sizeof buffer);
+        if (n <= 0) break;
+        for (size_t at = 0; at + sizeof buffer.event <= (size_t)n;) {
+            struct inotify_event event;
+            memcpy(&event, buffer.bytes + at, sizeof event);
+            at += sizeof event + event.len;
+            for (unsigned i = 0; i < d->count && !d->stopping; i++) {
+                espat_transport_t *t = &d->modems[i]->transport;
+                if (!t->in || (event.wd != t->u.pty.watch && !(event.mask & IN_Q_OVERFLOW))) continue;
+                t->u.pty.touched = true;
+                if (!(event.mask & IN_Q_OVERFLOW)) take_event(t, event.mask);
+            }
+        }
+    }
+    for (unsigned i = 0; i < d->count && !d->stopping; i++) {
+        espat_transport_t *t = &d->modems[i]->transport;
+        if (!t->in || !t->u.pty.touched) continue;
+        t->u.pty.touched = false;
+        judge(t);
+    }
+}
+
+static void opener_ready(void *user, int events)
+{
+    (void)events;
+    espat_daemon_t *d = user;
+    read_openers(d);
+}
+
+/* Bytes prove that somebody opened it: who that is must be known before they are answered. And a hang-up that comes
+ * while there is no room wakes us as if there were. */
+static void pty_before(espat_transport_t *t, int events)
+{
+    read_openers(t->daemon);
+    if (events & UV_WRITABLE) judge(t);
+}
+
+static void pty_ended(espat_transport_t *t, int error)
+{
+    (void)error; /* EIO: nobody has it open, and all that was written is read */
+    t->reading = false;
+    if (t->heard)
+        leave(t);
+    else
+        espat_modem_settle(t->modem);
+}
+
+/* ---------------------------------------------------------------- the link */
+
+/* Puts a symlink at t->path. A symlink to some other terminal is what an earlier run left behind. */
+static bool make_link(const espat_transport_t *t)
+{
+    char target[64], temporary[4096];
+    ssize_t n = readlink(t->path, target, sizeof target - 1);
+    if (n >= 0) {
+        target[n] = '\0';
+        if (strncmp(target, "/dev/pts/", 9) != 0) {
+            espat_report_line("%s is a link to %s, not to a terminal: remove it, or name another one",
+                              t->path, target);
+            return false;
+        }
+        if (strcmp(target, t->u.pty.slave) != 0 && access(target, F_OK) == 0)
+            espat_report_line("%s was a link to %s and is now ours", t->path, target);
+    } else if (errno == EINVAL) {
+        espat_report_line("%s exists and is no link: remove it, or name another one", t->path);
+        return false;
+    }
+    int size = snprintf(temporary, sizeof temporary, "%s.%ld.new", t->path, (long)getpid());
+    if (size < 0 || (size_t)size >= sizeof temporary)
+        errno = ENAMETOOLONG;
+    else if (symlink(t->u.pty.slave, temporary) == 0) {
+        if (rename(temporary, t->path) == 0) return true;
+        int error = errno;
+        (void)unlink(temporary);
+        errno = error;
+    }
+    espat_report_line("cannot make the link %s: %s", t->path, strerror(errno));
+    return false;
+}
+
+static void remove_link(const espat_transport_t *t)
+{
+    char target[64];
+    ssize_t n = readlink(t->path, target, sizeof target - 1);
+    if (n < 0) return;
+    target[n] = '\0';
+    if (strcmp(target, t->u.pty.slave) == 0) (void)unlink(t->path);
+}
+
+/* ---------------------------------------------------------------- life */
+
+static bool fail(const char *what)
+{
+    espat_report_line("cannot %s: %s", what, strerror(errno));
+    return false;
+}
+
+static bool open_openers(espat_daemon_t *d)
+{
+    if (d->openers.fd >= 0) return true;
+    d->openers.fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (d->openers.fd < 0) return false;
+    d->openers.watch = espat_watch_new(&d->loop, d->openers.fd, opener_ready, d);
+    if (!d->openers.watch) return false;
+    espat_watch_set(d->openers.watch, UV_READABLE);
+    return true;
+}
+
+static bool pty_open(espat_transport_t *t)
+{
+    int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (master < 0) return fail("open a pseudo-terminal");
+    t->in_fd = t->out_fd = master; /* so that it is closed */
+    if (grantpt(master) != 0 || unlockpt(master) != 0 ||
+        ptsname_r(master, t->u.pty.slave, sizeof t->u.pty.slave) != 0 ||
+        fcntl(master, F_SETFL, O_NONBLOCK) != 0)
+        return fail("set up a pseudo-terminal");
+    (void)snprintf(t->name, sizeof t->name, "%s", t->u.pty.slave);
+
+    /* Opened and closed once, so that the master says from the start that nobody has it open. */
+    sweep(t, true);
+    t->u.pty.own_opens = t->u.pty.own_closes = 0;
+    if (!open_openers(t->daemon)) return fail("use inotify");
+    t->u.pty.watch = inotify_add_watch(t->daemon->openers.fd, t->u.pty.slave, IN_OPEN | IN_CLOSE);
+    if (t->u.pty.watch < 0) return fail("watch the pseudo-terminal");
+    if (!espat_transport_watch(t, master, master)) return fail("watch the pseudo-terminal");
+    if (!t->path) return true;
+    if (make_link(t)) return true;
+    free(t->path); /* not ours to remove */
+    t->path = NULL;
+    return false;
+}
+
+static void pty_close(espat_transport_t *t)
+{
+    espat_daemon_t *d = t->daemon;
+    if (t->path) remove_link(t);
+    espat_transport_unwatch(t);
+    if (d->openers.fd < 0) return;
+    for (unsigned i = 0; i < d->count; i++)
+        if (d->modems[i]->transport.in) return;
+    espat_watch_close(d->openers.watch);
+    d->openers.watch = NULL;
+    close(d->openers.fd);
+    d->openers.fd = -1;
+}
+
+const espat_transport_kind_t espat_transport_pty = {
+    .open = pty_open,
+    .close = pty_close,
+    .ended = pty_ended,
+    .before = pty_before,
+};
