@@ -98,6 +98,7 @@ static void disconnect(espat_t *e)
     s->ip = (espat_ip_t){ 0 };
     s->gateway = (espat_ip_t){ 0 };
     s->netmask = (espat_ip_t){ 0 };
+    memset(s->dns, 0, sizeof s->dns);
     s->state = ESPAT_STATION_LOST;
     s->join_due = false;
     espat_timer_stop(e, ESPAT_TIMER_JOIN);
@@ -201,6 +202,7 @@ static void addressed(espat_t *e, const espat_event_t *event)
     s->ip = event->u.address.ip;
     s->gateway = event->u.address.gateway;
     s->netmask = event->u.address.netmask;
+    memcpy(s->dns, event->u.address.dns, sizeof s->dns);
     espat_timer_stop(e, ESPAT_TIMER_JOIN);
 }
 

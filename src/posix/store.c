@@ -99,9 +99,9 @@ static bool put(espat_store_t *store, espat_t *engine, const cJSON *item)
     espat_setting_t setting = { .name = item->string };
     if (cJSON_IsNumber(item)) {
         double value = item->valuedouble;
-        if (!(value >= 0 && value <= UINT32_MAX) || value != (double)(uint32_t)value) return false;
+        if (!(value >= INT32_MIN && value <= UINT32_MAX) || value != (double)(int64_t)value) return false;
         setting.kind = ESPAT_SETTING_NUMBER;
-        setting.number = (uint32_t)value;
+        setting.number = (int64_t)value;
     } else if (cJSON_IsString(item)) {
         size_t size = strlen(item->valuestring);
         if (size >= sizeof setting.text) return false;
@@ -254,7 +254,7 @@ static char *make_text(const espat_t *engine)
     for (size_t i = 0; ok && i < espat_setting_count(); i++) {
         if (!espat_setting_get(engine, i, &setting)) continue;
         ok = setting.kind == ESPAT_SETTING_NUMBER
-                 ? cJSON_AddNumberToObject(file, setting.name, setting.number) != NULL
+                 ? cJSON_AddNumberToObject(file, setting.name, (double)setting.number) != NULL
                  : cJSON_AddStringToObject(file, setting.name, setting.text) != NULL;
     }
     char *text = ok ? cJSON_Print(file) : NULL;

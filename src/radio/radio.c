@@ -283,15 +283,8 @@ bool espat_radio_action(espat_radio_t *r, const espat_action_t *action, uint64_t
     case ESPAT_ACTION_SCAN: scan(r, &action->u.scan, now); return true;
     case ESPAT_ACTION_SOFTAP: softap(r, &action->u.softap, now); return true;
     case ESPAT_ACTION_KICK: kick(r, &action->u.kick); return true;
-    case ESPAT_ACTION_NONE:
-    case ESPAT_ACTION_OPEN:
-    case ESPAT_ACTION_CLOSE:
-    case ESPAT_ACTION_RESOLVE:
-    case ESPAT_ACTION_STORE:
-    case ESPAT_ACTION_UART:
-    case ESPAT_ACTION_RESTART: break;
+    default: return false; /* not of the air */
     }
-    return false;
 }
 
 uint64_t espat_radio_deadline(const espat_radio_t *r)
@@ -350,6 +343,8 @@ static bool address(espat_radio_t *r, espat_event_t *event)
     event->u.address.ip = r->dhcp ? r->config.ip : r->ip;
     event->u.address.gateway = r->dhcp ? r->config.gateway : r->gateway;
     event->u.address.netmask = r->dhcp ? r->config.netmask : r->netmask;
+    for (size_t i = 0; i < ESPAT_DNS_SERVERS; i++)
+        event->u.address.dns[i] = r->dhcp ? r->config.dns[i] : (espat_ip_t){ 0 };
     r->phase = ESPAT_RADIO_UP;
     return true;
 }
