@@ -47,11 +47,16 @@ static espat_result_t cifsr_exec(espat_t *e)
 
 /* ---------------------------------------------------------------- AT+CIPDOMAIN */
 
+#define IPV4_FIRST 1u
+#define IPV4_ONLY  2u
+
 static espat_result_t cipdomain_resume(espat_t *e)
 {
     const espat_resolve_t *r = espat_resolve_get(e, ESPAT_RESOLVER_COMMAND);
     if (r->state != ESPAT_RESOLVE_DONE) return ESPAT_WAIT;
     if (r->why != ESPAT_NET_OK) return espat_refuse(e, "the name has no address, or nobody answered");
+    if (e->job.step == IPV4_ONLY && r->addr.family != 4)
+        return espat_refuse(e, "the name has no IPv4 address");
     espat_reply_name(e);
     espat_reply_ip(e, &r->addr);
     espat_reply_end(e);
@@ -62,10 +67,11 @@ static espat_result_t cipdomain_resume(espat_t *e)
 static espat_result_t cipdomain_set(espat_t *e, espat_args_t *a)
 {
     const char *name = espat_args_text(a, 1, ESPAT_HOST_CHARS);
-    espat_args_u32_or(a, 1, 2, 1);
+    uint32_t family = espat_args_u32_or(a, IPV4_FIRST, IPV4_ONLY, IPV4_FIRST);
     if (!espat_args_end(a)) return ESPAT_ERROR;
     if (!espat_link_allowed(e)) return espat_refuse(e, "no network: join an access point first");
     espat_resolve_start(e, ESPAT_RESOLVER_COMMAND, name);
+    e->job.step = family;
     e->job.resume = cipdomain_resume;
     return ESPAT_WAIT;
 }

@@ -49,6 +49,14 @@ static void finish(espat_t *e, espat_resolver_t slot, espat_net_error_t why)
     espat_timer_stop(e, timer_of(slot));
 }
 
+/* The first IPv4 address, or the first of all (documented for 2.2: IPv4 is preferred). */
+static const espat_ip_t *choose(const espat_ip_t *addrs, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (addrs[i].family == 4) return &addrs[i];
+    return &addrs[0];
+}
+
 void espat_resolve_answer(espat_t *e, espat_resolver_t slot, uint16_t serial, espat_net_error_t why,
                           const espat_ip_t *addrs, size_t n)
 {
@@ -57,7 +65,7 @@ void espat_resolve_answer(espat_t *e, espat_resolver_t slot, uint16_t serial, es
     r = &e->resolve[slot];
     if (r->state != ESPAT_RESOLVE_ASKED || r->serial != serial) return;
     if (n > 0) {
-        r->addr = addrs[0];
+        r->addr = *choose(addrs, n);
         why = ESPAT_NET_OK;
     } else if (why == ESPAT_NET_OK) {
         why = ESPAT_NET_NO_NAME;

@@ -114,6 +114,21 @@ static const char *action_name(espat_action_kind_t kind)
     return (size_t)kind < sizeof names / sizeof names[0] && names[kind] ? names[kind] : "unknown";
 }
 
+static const char *event_name(espat_event_kind_t kind)
+{
+    switch (kind) {
+    case ESPAT_EVENT_JOINED: return "joined";
+    case ESPAT_EVENT_ADDRESS: return "address";
+    case ESPAT_EVENT_JOIN_FAILED: return "join failed";
+    case ESPAT_EVENT_LOST: return "lost";
+    case ESPAT_EVENT_SCANNED: return "scanned";
+    case ESPAT_EVENT_STATION_JOINED: return "station joined";
+    case ESPAT_EVENT_STATION_ADDRESS: return "station address";
+    case ESPAT_EVENT_STATION_LEFT: return "station left";
+    default: return "an event of another kind";
+    }
+}
+
 static void set_line(sim_t *s, const espat_uart_t *uart, size_t waiting)
 {
     if (waiting) sim_break(s, "asked to set the line while %zu bytes of the old rate wait", waiting);
@@ -147,7 +162,7 @@ static bool do_radio(sim_t *s)
 {
     espat_event_t event;
     if (!espat_radio_next_event(&s->radio, &event, s->now)) return false;
-    sim_say(s, "radio  event %d", (int)event.kind);
+    sim_say(s, "radio  %s", event_name(event.kind));
     if (event.kind == ESPAT_EVENT_ADDRESS) s->address = event.u.address.ip;
     if (event.kind == ESPAT_EVENT_LOST) s->address = (espat_ip_t){ 0 };
     sim_event(s, &event);
