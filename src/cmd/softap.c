@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The SoftAP: what it is, who is there, which addresses they get. */
+#include <string.h>
+
 #include "command.h"
 #include "families.h"
 #include "interface.h"
@@ -42,11 +44,9 @@ static espat_result_t cwsap_query(espat_t *e)
 static const char *softap_password(espat_args_t *a)
 {
     const char *password = espat_args_text_or_null(a, 0, ESPAT_PASSWORD_CHARS);
-    size_t n = 0;
     if (password == NULL) return "";
-    while (password[n] != '\0')
-        n++;
-    if (n > 0 && n < 8) espat_args_refuse(a, "a password has 8 to 64 characters");
+    if (password[0] != '\0' && strlen(password) < 8)
+        espat_args_refuse(a, "a password has 8 to 64 characters");
     return password;
 }
 

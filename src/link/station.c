@@ -228,7 +228,8 @@ static void end_scan(espat_t *e, bool failed)
 
 static bool wanted(const espat_t *e, const espat_ap_t *ap)
 {
-    if (e->scan.ssid[0] != '\0' && strcmp(e->scan.ssid, ap->ssid) != 0) return false;
+    if (e->scan.ssid[0] != '\0' && memcmp(e->scan.ssid, ap->ssid, strlen(e->scan.ssid) + 1) != 0)
+        return false;
     if (e->scan.has_bssid && memcmp(&e->scan.bssid, &ap->bssid, sizeof ap->bssid) != 0) return false;
     if (e->scan.channel != 0 && e->scan.channel != ap->channel) return false;
     return ap->rssi >= e->lapopt.rssi_min && ap->ecn < 32 && (e->lapopt.auth_mask >> ap->ecn & 1) != 0;
