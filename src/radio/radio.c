@@ -496,7 +496,7 @@ void espat_radio_lease(espat_radio_t *r, const espat_ip_t *ip, const espat_ip_t 
     r->config.ip = *ip;
     r->config.gateway = *gateway;
     r->config.netmask = *netmask;
-    if (r->phase == ESPAT_RADIO_UP && r->dhcp) {
+    if (r->phase == ESPAT_RADIO_UP && r->dhcp && fault_of(r, r->ssid) != ESPAT_RADIO_NO_DHCP) {
         r->phase = ESPAT_RADIO_ADDRESSING;
         r->at = now;
     }
