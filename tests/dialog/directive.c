@@ -231,6 +231,9 @@ static bool uart(player_t *p, scan_t *s)
              n[4] != got->flow)
         player_fail(p, "the line was set to %u,%u,%u,%u,%u", got->baud, got->data, got->stop, got->parity,
                     got->flow);
+    espat_stats_t stats;
+    espat_stats(&p->sim.modem, &stats);
+    if (stats.baud != got->baud) player_fail(p, "the modem says %u baud", stats.baud);
     return scan_end(s);
 }
 

@@ -227,7 +227,8 @@ static void check_restart(player_t *p)
     sim_t *s = &p->sim;
     espat_stats_t stats;
     s->host.stopped = true;
-    sim_host_write(s, "AT\r\nAT", 6);
+    sim_host_write(s, "AT\r\n", 4);
+    sim_host_write(s, "AT", 2);
     s->host.stopped = false;
     sim_bytes_drop(&s->host.input, s->host.input.size);
     s->host.chunk_count = 0;

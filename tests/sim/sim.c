@@ -199,6 +199,10 @@ void sim_pump(sim_t *s)
                 sim_host_offer(s);
         check(s);
     }
+    espat_stats_t stats;
+    espat_stats(&s->modem, &stats);
+    if (stats.links_open != sim_net_open_count(s))
+        sim_break(s, "it counts %u open links, the port %u", stats.links_open, sim_net_open_count(s));
 }
 
 void sim_settle(sim_t *s)

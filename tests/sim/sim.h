@@ -169,6 +169,7 @@ bool sim_store_answer(sim_t *s);
 void sim_net_open(sim_t *s, const espat_action_open_t *open);
 void sim_net_close(sim_t *s, const espat_action_close_t *close);
 void sim_net_check(sim_t *s);
+unsigned sim_net_open_count(const sim_t *s);
 void sim_net_restart(sim_t *s);
 void sim_dns_ask(sim_t *s, const espat_action_resolve_t *question);
 void sim_dns_restart(sim_t *s);

@@ -201,6 +201,14 @@ bool sim_net_deliver(sim_t *s)
     return false;
 }
 
+unsigned sim_net_open_count(const sim_t *s)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < ESPAT_CFG_LINKS; i++)
+        count += s->links[i].phase == SIM_OPEN;
+    return count;
+}
+
 /* A link that is closed takes and offers nothing. */
 void sim_net_check(sim_t *s)
 {
