@@ -12,6 +12,7 @@
 #include "line.h"
 #include "link.h"
 #include "output.h"
+#include "partition.h"
 #include "relay.h"
 #include "ping.h"
 #include "resolve.h"
@@ -38,6 +39,8 @@ static void forget(espat_t *e)
     espat_relay_init(e);
     espat_ping_stop(e);
     espat_sntp_init(e);
+    espat_partition_init(e);
+    memset(e->tls, 0, sizeof e->tls);
     espat_settings_reload(e);
     espat_line_clear(e);
     e->job = (espat_job_t){ 0 };
@@ -414,7 +417,8 @@ bool espat_next_action(espat_t *e, espat_action_t *action)
     }
     return espat_link_action(e, action) || espat_listen_action(e, action) ||
            espat_resolve_action(e, action) || espat_station_action(e, action) ||
-           espat_ping_action(e, action) || espat_sntp_action(e, action) || espat_settings_action(e, action);
+           espat_ping_action(e, action) || espat_sntp_action(e, action) ||
+           espat_partition_action(e, action) || espat_settings_action(e, action);
 }
 
 void espat_event(espat_t *e, const espat_event_t *event, uint64_t now)
@@ -432,6 +436,11 @@ void espat_event(espat_t *e, const espat_event_t *event, uint64_t now)
         espat_resolve_answer(e, event->u.resolved.slot, event->u.resolved.serial, event->u.resolved.why,
                              event->u.resolved.addrs, event->u.resolved.n);
         break;
+    case ESPAT_EVENT_PROGRESS: espat_link_progress(e, event->u.progress.link, event->u.progress.gen); break;
+    case ESPAT_EVENT_FLASH:
+        espat_partition_answer(e, event->u.flash.serial, event->u.flash.ok, event->u.flash.data);
+        break;
+    case ESPAT_EVENT_UPDATE: espat_update_answer(e, event->u.update.serial, event->u.update.state); break;
     case ESPAT_EVENT_SEND_FAILED:
         espat_link_send_failed(e, event->u.send_failed.link, event->u.send_failed.gen);
         break;
@@ -466,6 +475,7 @@ void espat_tick(espat_t *e, uint64_t now)
     espat_listen_tick(e);
     espat_ping_tick(e);
     espat_sntp_tick(e);
+    espat_partition_tick(e);
     espat_station_tick(e);
     settle(e);
 }
@@ -476,6 +486,7 @@ void espat_init(espat_t *e, const espat_config_t *config)
 {
     memset(e, 0, sizeof *e);
     e->profile = config->profile != NULL ? config->profile : espat_profile_find("2.1", "host");
+    e->can_update = config->update;
     e->trace = config->trace;
     e->user = config->user;
     espat_output_init(e);

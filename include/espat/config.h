@@ -25,7 +25,7 @@
 
 /* Text on its way to the host. Payloads do not pass through it: they leave from the link's window. */
 #ifndef ESPAT_CFG_TX_BYTES
-#define ESPAT_CFG_TX_BYTES 4096
+#define ESPAT_CFG_TX_BYTES 2048
 #endif
 
 /* A command line with its CR LF (captured: a longer one is refused whole). */
@@ -51,6 +51,11 @@
 /* A connect that the network neither accepts nor refuses ends after this (wire: 10 to 20 s on hardware). */
 #ifndef ESPAT_CFG_CONNECT_LIMIT_MS
 #define ESPAT_CFG_CONNECT_LIMIT_MS 20000
+#endif
+
+/* One step of a TLS handshake (manual, AT+CIPSTART: 10 s for each packet). */
+#ifndef ESPAT_CFG_HANDSHAKE_LIMIT_MS
+#define ESPAT_CFG_HANDSHAKE_LIMIT_MS 10000
 #endif
 
 /* One try to resolve a name. */

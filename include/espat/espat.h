@@ -49,6 +49,7 @@ typedef struct espat_config {
     const char *join_ssid;
     const char *join_password; /* NULL: open */
     uint32_t baud;             /* the factory rate; 0: 115200 */
+    bool update;               /* the port can do ESPAT_ACTION_UPDATE; else AT+CIUPDATE is ERROR */
     /* Called with one line of text (no line end) for each refused command, with the rule that refused it, and for what
      * the host is not told. NULL: nothing. It must not call the engine. */
     void (*trace)(void *user, const char *text);

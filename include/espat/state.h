@@ -104,7 +104,8 @@ typedef struct espat_server {
     bool on;
     bool listening; /* the port has (or is making) the socket `gen` */
     bool listen_due, unlisten_due;
-    bool answered; /* AT+CIPSERVER's answer came: why holds */
+    bool tls, verify; /* AT+CIPSERVER's "SSL" and <CA enable> */
+    bool answered;    /* AT+CIPSERVER's answer came: why holds */
     uint16_t port, gen;
     uint8_t max;     /* AT+CIPSERVERMAXCONN */
     uint16_t idle_s; /* AT+CIPSTO */
@@ -144,6 +145,28 @@ typedef struct espat_sntp {
     int32_t offset_s; /* what it means */
     char servers[ESPAT_SNTP_SERVERS][ESPAT_HOST_CHARS + 1];
 } espat_sntp_t;
+
+/* AT+SYSFLASH and AT+SYSROLLBACK: one piece of work at a time. */
+typedef struct espat_flash {
+    bool due, running, ok;
+    bool rollback; /* the work is AT+SYSROLLBACK's */
+    espat_flash_work_t work;
+    uint16_t serial;
+    char partition[ESPAT_PARTITION_CHARS + 1];
+    uint32_t offset, size;
+} espat_flash_t;
+
+/* AT+CIUPDATE */
+typedef struct espat_update {
+    bool due, stop_due, running;
+    bool nonblocking;
+    bool tls, ask_version, system;
+    uint8_t states_due; /* bit n: +CIPUPDATE:<n> is owed */
+    bool failed_due;    /* +CIPUPDATE:-1 is owed */
+    int8_t state;       /* 0 idle, 1 to 4, -1 failed; of the last one until the next */
+    uint16_t serial;
+    char version[ESPAT_PARTITION_CHARS + 1], partition[ESPAT_PARTITION_CHARS + 1];
+} espat_update_t;
 
 typedef struct espat_ping {
     bool due, running, answered;
@@ -204,7 +227,10 @@ typedef struct espat_settings {
     espat_ip_t dhcps_start, dhcps_end;
     uint8_t dns_manual; /* AT+CIPDNS */
     espat_ip_t dns[ESPAT_DNS_SERVERS];
-    uint16_t reconnect_100ms;               /* AT+CIPRECONNINTV */
+    uint16_t reconnect_100ms; /* AT+CIPRECONNINTV */
+    struct {
+        uint8_t auth, pki, ca;
+    } sslconf[ESPAT_CFG_LINKS];             /* AT+CIPSSLCCONF */
     espat_tcpopt_t tcpopt[ESPAT_CFG_LINKS]; /* AT+CIPTCPOPT */
     struct {
         uint8_t on;
@@ -303,6 +329,7 @@ typedef enum espat_timer {
     ESPAT_TIMER_RECONNECT,
     ESPAT_TIMER_SEND, /* AT+CIPTCPOPT's send timeout */
     ESPAT_TIMER_PING,
+    ESPAT_TIMER_UPDATE, /* AT+CIUPDATE's 3 minutes */
     ESPAT_TIMER_SNTP,
     ESPAT_TIMER_JOIN,   /* AT+CWJAP's limit */
     ESPAT_TIMER_REJOIN, /* the next try to come back */
@@ -350,7 +377,7 @@ typedef struct espat {
 
     /* settings that it keeps */
     espat_settings_t set, flash, factory;
-    espat_settings_t kept;   /* what the port holds; flash differs while it is being stored */
+    espat_settings_t kept; /* what the port holds; flash differs while it is being stored */
     bool store_due;
     uint16_t store_serial; /* of the last ESPAT_ACTION_STORE asked for */
     bool store_running, store_failed;
@@ -366,7 +393,10 @@ typedef struct espat {
     espat_passthrough_t passthrough;
     espat_sntp_t sntp;
     espat_ping_t ping;
-    uint32_t dropped; /* datagrams */
+    espat_flash_t sysflash;
+    espat_update_t update;
+    espat_tls_t tls[ESPAT_CFG_LINKS]; /* auth, pki and ca stand in set.sslconf */
+    uint32_t dropped;                 /* datagrams */
     struct {
         uint8_t link;
         bool active, failed;
@@ -385,6 +415,7 @@ typedef struct espat {
     } scan;
 
     uint32_t memory_low; /* AT+SYSRAM: the least free since boot, bytes */
+    bool can_update;
     void (*trace)(void *user, const char *text);
     void *user;
     uint8_t buffer[ESPAT_CFG_SEND_BYTES]; /* data after the prompt, then on its way to the network */

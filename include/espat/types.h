@@ -37,6 +37,19 @@ typedef struct espat_mac {
 #define ESPAT_DNS_SERVERS  3
 #define ESPAT_SNTP_SERVERS 3
 
+/* AT+CIPSSLC*: what a TLS link shows and wants. */
+#define ESPAT_TLS_NAME_CHARS 64
+#define ESPAT_TLS_ALPN_NAMES 5
+#define ESPAT_TLS_ALPN_CHARS 200 /* of all names together, each with its NUL */
+#define ESPAT_TLS_PSK_CHARS  32
+
+typedef enum espat_tls_auth {
+    ESPAT_TLS_AUTH_NONE,
+    ESPAT_TLS_AUTH_CLIENT = 1, /* we show a certificate */
+    ESPAT_TLS_AUTH_SERVER = 2, /* the server's is verified against the CA */
+    ESPAT_TLS_AUTH_BOTH = 3,
+} espat_tls_auth_t;
+
 typedef enum espat_link_type { ESPAT_LINK_TCP, ESPAT_LINK_UDP, ESPAT_LINK_SSL } espat_link_type_t;
 
 /* One access point, as a scan sees it. */
@@ -63,13 +76,28 @@ typedef enum espat_action_kind {
     ESPAT_ACTION_KICK, /* send a station, or all, away from the SoftAP; ESPAT_EVENT_STATION_LEFT follows for each */
     ESPAT_ACTION_OPTIONS, /* set options of an open TCP link; not answered */
     ESPAT_ACTION_LISTEN, /* accept on a port; answered by ESPAT_EVENT_LISTENING, then espat_accept for each client */
-    ESPAT_ACTION_UNLISTEN, /* close the listening socket; accepted links live on; not answered */
-    ESPAT_ACTION_PING,     /* one echo request; answered by ESPAT_EVENT_PONG, or not at all */
-    ESPAT_ACTION_SNTP,     /* send one request; every answer from its address comes by ESPAT_EVENT_SNTP */
-    ESPAT_ACTION_STORE,    /* keep what espat_setting_get gives; answered by ESPAT_EVENT_STORED */
-    ESPAT_ACTION_UART,     /* all output of the old rate has left: set the line; not answered */
-    ESPAT_ACTION_RESTART,  /* the modem restarted: links are gone, drop all that is pending; not answered */
+    ESPAT_ACTION_UNLISTEN,    /* close the listening socket; accepted links live on; not answered */
+    ESPAT_ACTION_PING,        /* one echo request; answered by ESPAT_EVENT_PONG, or not at all */
+    ESPAT_ACTION_SNTP,        /* send one request; every answer from its address comes by ESPAT_EVENT_SNTP */
+    ESPAT_ACTION_FLASH,       /* work on a partition of certificates; answered by ESPAT_EVENT_FLASH */
+    ESPAT_ACTION_UPDATE,      /* fetch firmware or certificates; ESPAT_EVENT_UPDATE tells how it goes */
+    ESPAT_ACTION_UPDATE_STOP, /* give it up: nothing is changed; not answered */
+    ESPAT_ACTION_ROLLBACK,    /* the previous firmware is the boot choice; answered by ESPAT_EVENT_FLASH */
+    ESPAT_ACTION_STORE,       /* keep what espat_setting_get gives; answered by ESPAT_EVENT_STORED */
+    ESPAT_ACTION_UART,        /* all output of the old rate has left: set the line; not answered */
+    ESPAT_ACTION_RESTART, /* the modem restarted: links are gone, drop all that is pending; not answered */
 } espat_action_kind_t;
+
+/* What AT+CIPSSLCCONF, CIPSSLCCN, CIPSSLCSNI, CIPSSLCALPN and CIPSSLCPSK set for one link. "" is not set. */
+typedef struct espat_tls {
+    uint8_t auth, pki, ca;             /* espat_tls_auth_t; indexes of key pair and CA */
+    char cn[ESPAT_TLS_NAME_CHARS + 1]; /* the name that the server's certificate must carry */
+    char sni[ESPAT_TLS_NAME_CHARS + 1];
+    uint8_t alpn_count;
+    char alpn[ESPAT_TLS_ALPN_CHARS];    /* the names in their order, each with its NUL */
+    char psk[ESPAT_TLS_PSK_CHARS + 1];  /* the key's bytes */
+    char hint[ESPAT_TLS_PSK_CHARS + 1]; /* the identity */
+} espat_tls_t;
 
 /* ESPAT_ACTION_OPEN. A UDP link takes datagrams from anyone; a remote in 224.0.0.0/4 is joined as a group, one that
  * is 255.255.255.255 may be broadcast to; its remote may be 0.0.0.0 and port 0. Pointers live until the link closes. */
@@ -85,6 +113,8 @@ typedef struct espat_action_open {
     int32_t linger_s;      /* AT+CIPTCPOPT: -1 off, else SO_LINGER */
     bool nodelay;          /* AT+CIPTCPOPT */
     const char *host;      /* the name or address as the host typed it */
+    const espat_tls_t
+        *tls; /* of a TLS link, else NULL; ESPAT_EVENT_PROGRESS tells of each record of the handshake */
 } espat_action_open_t;
 
 typedef struct espat_action_options {
@@ -97,6 +127,8 @@ typedef struct espat_action_options {
 typedef struct espat_action_listen {
     uint16_t gen; /* of the listening socket: answers and clients of an earlier one are dropped */
     uint16_t port;
+    bool tls;    /* a client is accepted when its handshake has succeeded */
+    bool verify; /* and its certificate was verified against the server's CA */
 } espat_action_listen_t;
 
 typedef struct espat_action_ping {
@@ -112,6 +144,28 @@ typedef struct espat_action_sntp {
     espat_ip_t addr;
     uint8_t request[ESPAT_SNTP_BYTES]; /* the packet to send, to port 123 */
 } espat_action_sntp_t;
+
+/* The partitions of AT+SYSFLASH, as the chip's partition table names them. */
+#define ESPAT_PARTITION_CHARS 64
+
+typedef enum espat_flash_work { ESPAT_FLASH_ERASE, ESPAT_FLASH_WRITE, ESPAT_FLASH_READ } espat_flash_work_t;
+
+typedef struct espat_action_flash {
+    uint16_t serial;
+    espat_flash_work_t work;
+    const char *partition; /* until answered */
+    uint32_t offset, size; /* inside the partition; checked */
+    const uint8_t *data;   /* ESPAT_FLASH_WRITE: size bytes, until answered */
+} espat_action_flash_t;
+
+typedef struct espat_action_update {
+    uint16_t serial;
+    bool tls;              /* AT+CIUPDATE's mode 1 */
+    bool ask_version;      /* the server is asked for the newest version first */
+    const char *version;   /* may be empty; these live until the update ends */
+    const char *partition; /* begins with "ota": the system image */
+    bool system;
+} espat_action_update_t;
 
 typedef struct espat_action_close {
     uint8_t link;
@@ -192,6 +246,9 @@ typedef struct espat_action {
         espat_action_listen_t listen;
         espat_action_ping_t ping;
         espat_action_sntp_t sntp;
+        espat_action_flash_t flash;
+        espat_action_update_t update;
+        uint16_t rollback_serial;
         espat_action_resolve_t resolve;
         espat_action_join_t join;
         espat_action_scan_t scan;
@@ -207,6 +264,9 @@ typedef struct espat_action {
 typedef enum espat_event_kind {
     ESPAT_EVENT_OPENED, /* u.opened */
     ESPAT_EVENT_CLOSED, /* u.closed: refused, failed, ended by the peer or broken; the port has forgotten it */
+    ESPAT_EVENT_PROGRESS,        /* u.progress: a record of the handshake came; the link is not open yet */
+    ESPAT_EVENT_FLASH,           /* u.flash */
+    ESPAT_EVENT_UPDATE,          /* u.update */
     ESPAT_EVENT_SEND_FAILED,     /* u.send_failed: the datagram offered could not be sent; the link stays */
     ESPAT_EVENT_LISTENING,       /* u.listening */
     ESPAT_EVENT_PONG,            /* u.pong */
@@ -232,7 +292,11 @@ typedef enum espat_net_error {
     ESPAT_NET_RESET,
     ESPAT_NET_PEER_CLOSED, /* an orderly end */
     ESPAT_NET_NO_NAME,     /* the name does not exist or has no address */
-    ESPAT_NET_LOCAL,       /* no memory, no descriptor, address not ours, ... */
+    ESPAT_NET_TLS,         /* the handshake failed: the reason is the port's to trace */
+    ESPAT_NET_NO_CERT,     /* AT+CIPSSLCCONF names a certificate, key or CA that does not exist */
+    ESPAT_NET_NO_KEY,
+    ESPAT_NET_NO_CA,
+    ESPAT_NET_LOCAL, /* no memory, no descriptor, address not ours, ... */
 } espat_net_error_t;
 
 /* AT+CWJAP's codes. */
@@ -257,6 +321,20 @@ typedef struct espat_event {
             uint16_t gen;
             espat_net_error_t why;
         } closed;
+        struct { /* ESPAT_EVENT_PROGRESS */
+            uint8_t link;
+            uint16_t gen;
+        } progress;
+        struct { /* ESPAT_EVENT_FLASH */
+            uint16_t serial;
+            bool ok;
+            const uint8_t *data; /* of ESPAT_FLASH_READ, as many as asked for; until espat_event returns */
+        } flash;
+        struct
+        { /* ESPAT_EVENT_UPDATE: AT+CIUPDATE's states: 1 found, 2 connected, 3 version known, 4 done; -1 failed */
+            uint16_t serial;
+            int8_t state;
+        } update;
         struct { /* ESPAT_EVENT_SEND_FAILED */
             uint8_t link;
             uint16_t gen;

@@ -37,12 +37,6 @@ static void id_prefix(espat_t *e, uint8_t link)
     espat_reply_char(e, ',');
 }
 
-const char *espat_urc_type(espat_link_type_t type)
-{
-    static const char *const text[] = { "TCP", "UDP", "SSL" };
-    return text[type];
-}
-
 /* +LINK_CONN:<status>,<link_id>,"<type>",<0 client, 1 server>,"<remote ip>",<remote port>,<local port> */
 static void link_conn(espat_t *e, uint8_t link)
 {
@@ -50,7 +44,7 @@ static void link_conn(espat_t *e, uint8_t link)
     espat_reply_text(e, "+LINK_CONN:0,");
     espat_reply_u32(e, link);
     espat_reply_char(e, ',');
-    espat_reply_quoted(e, espat_urc_type(l->type));
+    espat_reply_quoted(e, espat_link_type_name(l->type));
     espat_reply_text(e, l->server ? ",1," : ",0,");
     espat_reply_ip(e, &l->remote);
     espat_reply_char(e, ',');
@@ -266,8 +260,27 @@ static bool softap_message(espat_t *e)
     return false;
 }
 
+/* AT+CIUPDATE's states; this name is the page's and the code's. */
+static bool update_message(espat_t *e)
+{
+    espat_update_t *u = &e->update;
+    for (uint8_t state = 1; state <= 4; state++) {
+        if ((u->states_due & 1u << state) == 0) continue;
+        u->states_due = (uint8_t)(u->states_due & ~(1u << state));
+        espat_reply_text(e, "+CIPUPDATE:");
+        espat_reply_u32(e, state);
+        espat_reply_end(e);
+        return true;
+    }
+    if (!u->failed_due) return false;
+    u->failed_due = false;
+    espat_reply_text(e, "+CIPUPDATE:-1\r\n");
+    return true;
+}
+
 bool espat_urc_write(espat_t *e)
 {
     if (espat_reply_room(e) < ESPAT_URC_BYTES) return false;
-    return loss_message(e) || joined_message(e) || any_link_message(e) || softap_message(e);
+    return update_message(e) || loss_message(e) || joined_message(e) || any_link_message(e) ||
+           softap_message(e);
 }

@@ -12,7 +12,4 @@ bool espat_urc_write(espat_t *e);
 void espat_urc_connect(espat_t *e, uint8_t link);
 void espat_urc_closed(espat_t *e, uint8_t link);
 
-/* "TCP", "UDP", "SSL" */
-const char *espat_urc_type(espat_link_type_t type);
-
 #endif

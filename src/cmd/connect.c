@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Links: how many, opening, closing, what is open. */
-#include <string.h>
+#include <espat/espat.h>
 
 #include "command.h"
 #include "families.h"
@@ -45,8 +45,20 @@ static const char *why_text(espat_net_error_t why)
     case ESPAT_NET_RESET: return "the peer reset the connection";
     case ESPAT_NET_PEER_CLOSED: return "the peer closed the connection";
     case ESPAT_NET_NO_NAME: return "the name has no address";
+    case ESPAT_NET_TLS: return "the TLS handshake failed";
     case ESPAT_NET_LOCAL: return "this machine could not open the connection";
     default: return "the connection ended";
+    }
+}
+
+/* The documented words for a PKI item that a link needs and that does not exist. */
+static const char *missing_item(espat_net_error_t why)
+{
+    switch (why) {
+    case ESPAT_NET_NO_CERT: return "NO CERT FOUND";
+    case ESPAT_NET_NO_KEY: return "NO PRVT_KEY FOUND";
+    case ESPAT_NET_NO_CA: return "NO CA FOUND";
+    default: return NULL;
     }
 }
 
@@ -67,16 +79,14 @@ static espat_result_t cipstart_resume(espat_t *e)
     if (l->state == ESPAT_LINK_OPENING || l->connect_due) return ESPAT_WAIT;
     espat_timer_stop(e, ESPAT_TIMER_CONNECT);
     if (l->opened) return ESPAT_OK;
+    if (missing_item(l->why) != NULL) { /* the network was never reached: no CLOSED */
+        espat_reply_text(e, missing_item(l->why));
+        espat_reply_end(e);
+        espat_link_free(e, e->job.link);
+        return espat_refuse(e, "AT+CIPSSLCCONF names an item that does not exist");
+    }
     l->closed_due = true;
     return espat_refuse(e, why_text(l->why));
-}
-
-static bool find_type(const char *name, espat_link_type_t *type)
-{
-    *type = ESPAT_LINK_TCP;
-    if (espat_text_is(name, strlen(name), "TCP")) return true;
-    *type = ESPAT_LINK_UDP;
-    return espat_text_is(name, strlen(name), "UDP");
 }
 
 /* <remote port>[,<keep alive>] */
@@ -113,7 +123,8 @@ static espat_result_t start(espat_t *e, espat_args_t *a, uint8_t id)
 {
     espat_link_open_t how = { 0 };
     const char *type = espat_args_text(a, 1, 8);
-    if (!a->failed && !find_type(type, &how.type)) espat_args_refuse(a, "the type is \"TCP\" or \"UDP\"");
+    if (!a->failed && !espat_link_find_type(type, &how.type))
+        espat_args_refuse(a, "the type is \"TCP\", \"UDP\" or \"SSL\"");
     how.host = espat_args_text(a, 1, ESPAT_HOST_CHARS);
     if (how.type == ESPAT_LINK_UDP) {
         udp_ports(a, &how);
@@ -129,6 +140,8 @@ static espat_result_t start(espat_t *e, espat_args_t *a, uint8_t id)
         return espat_refuse(e, "the link is in use");
     }
     if (!espat_link_allowed(e)) return espat_refuse(e, "no network: join an access point first");
+    if (how.type == ESPAT_LINK_SSL && espat_link_count_tls(e) >= e->profile->tls_links)
+        return espat_refuse(e, "this chip has no memory for another SSL link");
     espat_link_open(e, id, &how);
     espat_resolve_start(e, ESPAT_RESOLVER_COMMAND, how.host);
     e->job.link = id;
@@ -187,7 +200,7 @@ static void status_lines(espat_t *e)
         espat_reply_name(e);
         espat_reply_u32(e, id);
         espat_reply_char(e, ',');
-        espat_reply_quoted(e, espat_urc_type(l->type));
+        espat_reply_quoted(e, espat_link_type_name(l->type));
         espat_reply_char(e, ',');
         espat_reply_ip(e, &l->remote);
         espat_reply_char(e, ',');

@@ -16,6 +16,10 @@ extern const espat_family_t espat_family_server;      /* server.c */
 extern const espat_family_t espat_family_passthrough; /* passthrough.c */
 extern const espat_family_t espat_family_time;        /* time.c */
 
+extern const espat_family_t espat_family_tls;         /* tls.c */
+extern const espat_family_t espat_family_certificate; /* certificate.c */
+extern const espat_family_t espat_family_update;      /* update.c */
+
 extern const espat_family_t *const espat_families[];
 extern const size_t espat_family_count;
 

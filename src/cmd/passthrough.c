@@ -68,20 +68,17 @@ static espat_result_t savetranslink_resume(espat_t *e)
     return ESPAT_OK;
 }
 
-static bool find_type(espat_args_t *a, uint8_t *type)
+/* TCP where none is given. */
+static espat_link_type_t take_type(espat_args_t *a)
 {
+    espat_link_type_t type = ESPAT_LINK_TCP;
     const char *name = espat_args_text_or_null(a, 1, 8);
-    if (name == NULL || espat_text_is(name, strlen(name), "TCP")) {
-        *type = ESPAT_LINK_TCP;
-    } else if (espat_text_is(name, strlen(name), "UDP")) {
-        *type = ESPAT_LINK_UDP;
-    } else {
-        espat_args_refuse(a, "the type is \"TCP\" or \"UDP\"");
-    }
-    return !a->failed;
+    if (name != NULL && !espat_link_find_type(name, &type))
+        espat_args_refuse(a, "the type is \"TCP\", \"UDP\" or \"SSL\"");
+    return type;
 }
 
-/* 0, or 1,"<host>",<port>[,"TCP",<keep alive>] or 1,"<host>",<port>,"UDP"[,<local port>]. Acts at the next restart, and is
+/* 0, or 1,"<host>",<port>[,"TCP"|"SSL",<keep alive>] or 1,"<host>",<port>,"UDP"[,<local port>]. Acts at the next restart, and is
  * stored whatever AT+SYSSTORE says (manual). */
 static espat_result_t savetranslink_set(espat_t *e, espat_args_t *a)
 {
@@ -89,7 +86,7 @@ static espat_result_t savetranslink_set(espat_t *e, espat_args_t *a)
     espat_ip_t address;
     const char *host;
     uint16_t port, keep_alive_s = 0, local_port = 0;
-    uint8_t type = ESPAT_LINK_TCP;
+    espat_link_type_t type;
     if (!on) {
         if (!espat_args_end(a)) return ESPAT_ERROR;
         memset(&e->set.translink, 0, sizeof e->set.translink);
@@ -98,7 +95,8 @@ static espat_result_t savetranslink_set(espat_t *e, espat_args_t *a)
     }
     host = espat_args_text(a, 1, ESPAT_HOST_CHARS);
     port = (uint16_t)espat_args_u32(a, 1, 65535);
-    if (find_type(a, &type) && type == ESPAT_LINK_UDP) {
+    type = take_type(a);
+    if (type == ESPAT_LINK_UDP) {
         local_port = (uint16_t)espat_args_u32_or(a, 1, 65535, 0);
     } else {
         keep_alive_s = (uint16_t)espat_args_u32_or(a, 0, 7200, 0);
@@ -108,7 +106,7 @@ static espat_result_t savetranslink_set(espat_t *e, espat_args_t *a)
         return espat_refuse(e, "no network to look the name up: join an access point first");
     memset(&e->set.translink, 0, sizeof e->set.translink);
     e->set.translink.on = 1;
-    e->set.translink.type = type;
+    e->set.translink.type = (uint8_t)type;
     e->set.translink.port = port;
     e->set.translink.keep_alive_s = keep_alive_s;
     e->set.translink.local_port = local_port;

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* The server: AT+CIPSERVER and what belongs to it. */
-#include <string.h>
+#include <espat/espat.h>
 
 #include "command.h"
 #include "families.h"
 #include "link.h"
 #include "listen.h"
-#include "text.h"
 #include "urc.h"
 
 #define DEFAULT_PORT 333
 
 /* ---------------------------------------------------------------- AT+CIPSERVER */
 
-/* +CIPSERVER:0, or +CIPSERVER:1,<port>,"TCP" (documented for 2.2) */
+/* +CIPSERVER:0, or +CIPSERVER:1,<port>,"TCP" or 1,<port>,"SSL",<CA enable> (documented for 2.2) */
 static espat_result_t cipserver_query(espat_t *e)
 {
     espat_reply_name(e);
@@ -21,7 +20,8 @@ static espat_result_t cipserver_query(espat_t *e)
     if (e->server.on) {
         espat_reply_char(e, ',');
         espat_reply_u32(e, e->server.port);
-        espat_reply_text(e, ",\"TCP\"");
+        espat_reply_text(e, e->server.tls ? ",\"SSL\"," : ",\"TCP\"");
+        if (e->server.tls) espat_reply_u32(e, e->server.verify);
     }
     espat_reply_end(e);
     return ESPAT_OK;
@@ -30,23 +30,36 @@ static espat_result_t cipserver_query(espat_t *e)
 static espat_result_t listening(espat_t *e)
 {
     if (!e->server.answered) return ESPAT_WAIT;
-    if (e->server.why != ESPAT_NET_OK) return espat_refuse(e, "the port is in use or not permitted");
-    return ESPAT_OK;
+    if (e->server.why == ESPAT_NET_OK) return ESPAT_OK;
+    if (e->server.why == ESPAT_NET_NO_CERT) espat_reply_text(e, "NO CERT FOUND\r\n");
+    if (e->server.why == ESPAT_NET_NO_KEY) espat_reply_text(e, "NO PRVT_KEY FOUND\r\n");
+    if (e->server.why == ESPAT_NET_NO_CA) espat_reply_text(e, "NO CA FOUND\r\n");
+    return espat_refuse(e, "the port is in use or not permitted, or a certificate is missing");
 }
 
+/* "TCP" or "SSL"; TCP where none is given. */
+static espat_link_type_t take_type(espat_args_t *a)
+{
+    espat_link_type_t type = ESPAT_LINK_TCP;
+    const char *name = espat_args_text_or_null(a, 1, 8);
+    if (name != NULL && (!espat_link_find_type(name, &type) || type == ESPAT_LINK_UDP))
+        espat_args_refuse(a, "the type is \"TCP\" or \"SSL\"");
+    return type;
+}
+
+/* AT+CIPSERVER=1[,<port>][,"SSL",<CA enable>] */
 static espat_result_t server_on(espat_t *e, espat_args_t *a)
 {
     uint16_t port = (uint16_t)espat_args_u32_or(a, 1, 65535, DEFAULT_PORT);
-    if (espat_args_given(a)) {
-        const char *type = espat_args_text(a, 1, 8);
-        if (!a->failed && !espat_text_is(type, strlen(type), "TCP"))
-            espat_args_refuse(a, "the type is \"TCP\"");
-    }
+    espat_link_type_t type = take_type(a);
+    bool verify = type == ESPAT_LINK_SSL && espat_args_u32_or(a, 0, 1, 0) != 0;
     if (!espat_args_end(a)) return ESPAT_ERROR;
     if (!e->cipmux) return espat_refuse(e, "a server needs AT+CIPMUX=1");
     if (e->server.on) return ESPAT_OK; /* nothing changes (captured) */
     if (e->set.cwmode == 0) return espat_refuse(e, "a server needs a network: AT+CWMODE is 0");
-    espat_listen_start(e, port);
+    if (type == ESPAT_LINK_SSL && !e->profile->tls_server)
+        return espat_refuse(e, "this chip has no SSL server");
+    espat_listen_start(e, port, type == ESPAT_LINK_SSL, verify);
     e->job.resume = listening;
     return ESPAT_WAIT;
 }

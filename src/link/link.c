@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "link.h"
 
+#include <string.h>
+
 #include <espat/espat.h>
 
 #include "relay.h"
@@ -63,6 +65,31 @@ uint8_t espat_link_count_streams(const espat_t *e)
     return count(e, false);
 }
 
+uint8_t espat_link_count_tls(const espat_t *e)
+{
+    uint8_t n = 0;
+    for (uint8_t id = 0; id < ESPAT_CFG_LINKS; id++)
+        if (e->links[id].state != ESPAT_LINK_FREE && e->links[id].type == ESPAT_LINK_SSL) n++;
+    return n;
+}
+
+static const char *const type_names[] = { "TCP", "UDP", "SSL" };
+
+const char *espat_link_type_name(espat_link_type_t type)
+{
+    return type_names[type];
+}
+
+bool espat_link_find_type(const char *name, espat_link_type_t *type)
+{
+    for (unsigned i = 0; i < sizeof type_names / sizeof type_names[0]; i++) {
+        if (!espat_text_is(name, strlen(name), type_names[i])) continue;
+        *type = (espat_link_type_t)i;
+        return true;
+    }
+    return false;
+}
+
 uint32_t espat_link_unread(const espat_link_t *l)
 {
     return l->rx.used - l->lent - l->headers;
@@ -82,6 +109,9 @@ void espat_link_connect(espat_t *e, uint8_t id, const espat_ip_t *remote)
 {
     e->links[id].remote = *remote;
     e->links[id].open_due = true;
+    e->tls[id].auth = e->set.sslconf[id].auth;
+    e->tls[id].pki = e->set.sslconf[id].pki;
+    e->tls[id].ca = e->set.sslconf[id].ca;
     e->connecting = id;
     espat_timer_start(e, ESPAT_TIMER_CONNECT, ESPAT_CFG_CONNECT_LIMIT_MS);
 }
@@ -136,12 +166,12 @@ static void opened(espat_t *e, espat_link_t *l, const espat_ip_t *local, uint16_
     if (l->type != ESPAT_LINK_UDP) e->had_links = true;
 }
 
-void espat_link_accept(espat_t *e, uint8_t id, const espat_ip_t *remote, uint16_t remote_port,
-                       const espat_ip_t *local, uint16_t local_port)
+void espat_link_accept(espat_t *e, uint8_t id, espat_link_type_t type, const espat_ip_t *remote,
+                       uint16_t remote_port, const espat_ip_t *local, uint16_t local_port)
 {
     espat_link_t *l = &e->links[id];
     begin(l, ESPAT_LINK_OPEN);
-    l->type = ESPAT_LINK_TCP;
+    l->type = type;
     l->server = true;
     l->asked = true;
     l->remote = *remote;
@@ -226,6 +256,14 @@ void espat_link_closed(espat_t *e, uint8_t id, uint16_t gen, espat_net_error_t w
     if (l != NULL) end(l, why); /* the port has forgotten it: nothing is left to close */
 }
 
+/* Manual, AT+CIPSTART's notes on SSL: 10 s for each packet of the handshake. */
+void espat_link_progress(espat_t *e, uint8_t id, uint16_t gen)
+{
+    espat_link_t *l = living(e, id, gen);
+    if (l != NULL && l->state == ESPAT_LINK_OPENING && e->connecting == id)
+        espat_timer_start(e, ESPAT_TIMER_CONNECT, ESPAT_CFG_HANDSHAKE_LIMIT_MS);
+}
+
 void espat_link_send_failed(espat_t *e, uint8_t id, uint16_t gen)
 {
     size_t n;
@@ -265,6 +303,7 @@ bool espat_link_action(espat_t *e, espat_action_t *action)
                 .linger_s = e->set.tcpopt[id].linger_s,
                 .nodelay = e->set.tcpopt[id].nodelay != 0,
                 .host = l->host,
+                .tls = l->type == ESPAT_LINK_SSL ? &e->tls[id] : NULL,
             };
             return true;
         }

@@ -23,6 +23,13 @@ bool espat_link_is_open(const espat_t *e, uint8_t id);
 uint8_t espat_link_count(const espat_t *e);
 uint8_t espat_link_count_streams(const espat_t *e);
 
+/* Links of a TLS type that are not free. */
+uint8_t espat_link_count_tls(const espat_t *e);
+
+/* "TCP", "UDP", "SSL"; and the type of such a name, false: none. */
+const char *espat_link_type_name(espat_link_type_t type);
+bool espat_link_find_type(const char *name, espat_link_type_t *type);
+
 /* What a client link is opened with; local.family 0 and local_port 0 leave the choice to the port. */
 typedef struct espat_link_open {
     espat_link_type_t type;
@@ -40,8 +47,8 @@ void espat_link_connect(espat_t *e, uint8_t id, const espat_ip_t *remote);
 void espat_link_reopen(espat_t *e, uint8_t id);
 
 /* Takes a FREE link into OPEN: a client of the server. */
-void espat_link_accept(espat_t *e, uint8_t id, const espat_ip_t *remote, uint16_t remote_port,
-                       const espat_ip_t *local, uint16_t local_port);
+void espat_link_accept(espat_t *e, uint8_t id, espat_link_type_t type, const espat_ip_t *remote,
+                       uint16_t remote_port, const espat_ip_t *local, uint16_t local_port);
 
 /* Ends a link from our side: the port is told to close, unread data is discarded, no message is owed. The caller prints
  * CLOSED where one is due. */
@@ -66,6 +73,7 @@ void espat_link_send(espat_t *e, uint8_t id, uint32_t n);
 /* Answers from the port. */
 void espat_link_send_failed(espat_t *e, uint8_t id, uint16_t gen);
 void espat_link_opened(espat_t *e, uint8_t id, uint16_t gen, const espat_ip_t *local, uint16_t local_port);
+void espat_link_progress(espat_t *e, uint8_t id, uint16_t gen);
 void espat_link_closed(espat_t *e, uint8_t id, uint16_t gen, espat_net_error_t why);
 
 /* The next action of any link. */

@@ -31,10 +31,12 @@ static void unlisten(espat_t *e)
     }
 }
 
-void espat_listen_start(espat_t *e, uint16_t port)
+void espat_listen_start(espat_t *e, uint16_t port, bool tls, bool verify)
 {
     e->server.on = true;
     e->server.port = port;
+    e->server.tls = tls;
+    e->server.verify = verify;
     e->server.answered = false;
     listen_now(e);
 }
@@ -78,7 +80,8 @@ uint8_t espat_listen_accept(espat_t *e, uint16_t gen, const espat_ip_t *remote, 
     uint8_t id = espat_link_find_free(e, e->server.max);
     if (!e->server.on || !e->server.listening || gen != e->server.gen || id == ESPAT_CFG_LINKS)
         return ESPAT_CFG_LINKS;
-    espat_link_accept(e, id, remote, remote_port, local, local_port);
+    espat_link_accept(e, id, e->server.tls ? ESPAT_LINK_SSL : ESPAT_LINK_TCP, remote, remote_port, local,
+                      local_port);
     espat_listen_heard(e, id);
     return id;
 }
@@ -128,5 +131,7 @@ bool espat_listen_action(espat_t *e, espat_action_t *action)
     action->kind = ESPAT_ACTION_LISTEN;
     action->u.listen.gen = e->server.gen;
     action->u.listen.port = e->server.port;
+    action->u.listen.tls = e->server.tls;
+    action->u.listen.verify = e->server.verify;
     return true;
 }

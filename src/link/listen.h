@@ -7,8 +7,8 @@
 
 void espat_listen_init(espat_t *e);
 
-/* Creates it; e->server.answered and why say how it went. */
-void espat_listen_start(espat_t *e, uint16_t port);
+/* Creates it, with TLS and its clients verified if so; e->server.answered and why say how it went. */
+void espat_listen_start(espat_t *e, uint16_t port, bool tls, bool verify);
 
 /* Deletes it; its clients stay. */
 void espat_listen_stop(espat_t *e);

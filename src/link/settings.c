@@ -24,7 +24,12 @@ typedef struct field {
         name, offsetof(espat_settings_t, member), type, min, max \
     }
 
-/* AT+CIPTCPOPT keeps three values for each link ID. */
+/* AT+CIPSSLCCONF and AT+CIPTCPOPT keep three values for each link ID. */
+#define SSLCONF(id)                                                             \
+    FIELD("sslconf" #id "_auth", sslconf[id].auth, U8, 0, ESPAT_TLS_AUTH_BOTH), \
+        FIELD("sslconf" #id "_pki", sslconf[id].pki, U8, 0, 255),               \
+        FIELD("sslconf" #id "_ca", sslconf[id].ca, U8, 0, 255)
+
 #define TCPOPT(id)                                                            \
     FIELD("tcpopt" #id "_linger_s", tcpopt[id].linger_s, I32, -1, INT32_MAX), \
         FIELD("tcpopt" #id "_nodelay", tcpopt[id].nodelay, U8, 0, 1),         \
@@ -74,29 +79,38 @@ static const field_t fields[] = {
     FIELD("dns3", dns[2], IP, 0, 0),
     FIELD("reconnect_100ms", reconnect_100ms, U16, 1, 36000),
     TCPOPT(0),
+    SSLCONF(0),
 #if ESPAT_CFG_LINKS > 1
     TCPOPT(1),
+    SSLCONF(1),
 #endif
 #if ESPAT_CFG_LINKS > 2
     TCPOPT(2),
+    SSLCONF(2),
 #endif
 #if ESPAT_CFG_LINKS > 3
     TCPOPT(3),
+    SSLCONF(3),
 #endif
 #if ESPAT_CFG_LINKS > 4
     TCPOPT(4),
+    SSLCONF(4),
 #endif
 #if ESPAT_CFG_LINKS > 5
     TCPOPT(5),
+    SSLCONF(5),
 #endif
 #if ESPAT_CFG_LINKS > 6
     TCPOPT(6),
+    SSLCONF(6),
 #endif
 #if ESPAT_CFG_LINKS > 7
     TCPOPT(7),
+    SSLCONF(7),
 #endif
 #if ESPAT_CFG_LINKS > 8
     TCPOPT(8),
+    SSLCONF(8),
 #endif
     FIELD("translink_on", translink.on, U8, 0, 1),
     FIELD("translink_type", translink.type, U8, ESPAT_LINK_TCP, ESPAT_LINK_SSL),
