@@ -141,6 +141,7 @@ typedef struct espat_sntp {
     uint8_t rounds; /* rounds over all servers that failed: the pause doubles */
     uint16_t serial;
     uint64_t asked_at;
+    uint32_t interval_s;  /* from one answer to the next question */
     int32_t zone;     /* as the host typed it: hours, or hours and minutes */
     int32_t offset_s; /* what it means */
     char servers[ESPAT_SNTP_SERVERS][ESPAT_HOST_CHARS + 1];

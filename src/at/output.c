@@ -100,7 +100,7 @@ size_t espat_uart_tx_vec(const espat_t *e, espat_span_t *pieces, size_t max)
     for (uint8_t i = 0; i < tx->count && whole; i++) {
         const espat_tx_payload_t *p = &tx->payloads[(tx->first + i) % ESPAT_CFG_TX_PAYLOADS];
         uint32_t text = p->at - tx->taken - shown;
-        if (shown + text > end) break;
+        if (shown + text > end || (tx->marked && shown + text == end)) break; /* it is behind the mark */
         n = append(pieces, n, max, &tx->text, shown, text, &whole);
         if (!whole) return n;
         shown += text;

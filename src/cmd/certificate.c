@@ -6,6 +6,7 @@
 #include "data.h"
 #include "families.h"
 #include "partition.h"
+#include "relay.h"
 
 /* ---------------------------------------------------------------- AT+SYSFLASH? */
 
@@ -93,6 +94,7 @@ static espat_result_t sysflash_set(espat_t *e, espat_args_t *a)
     if (size > ESPAT_PARTITION_BYTES - offset) return espat_refuse(e, "the partition ends before that");
     if (work == 0) return erase(e, name, offset, size);
     if (size > ESPAT_CFG_SEND_BYTES) return espat_refuse(e, "more than this modem's buffer holds");
+    if (espat_relay_busy(e)) return espat_refuse(e, "what passthrough took is still being sent");
     if (work == 2) {
         espat_partition_work(e, ESPAT_FLASH_READ, name, offset, size);
         e->job.resume = read;

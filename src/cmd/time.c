@@ -72,6 +72,23 @@ static espat_result_t cipsntpcfg_set(espat_t *e, espat_args_t *a)
     return ESPAT_OK;
 }
 
+/* ---------------------------------------------------------------- AT+CIPSNTPINTV */
+
+static espat_result_t cipsntpintv_query(espat_t *e)
+{
+    espat_reply_value(e, e->sntp.interval_s);
+    return ESPAT_OK;
+}
+
+/* Seconds from one answer to the next question (documented for 2.3: 15 to 4294967); hosts of 2.x send it. */
+static espat_result_t cipsntpintv_set(espat_t *e, espat_args_t *a)
+{
+    uint32_t seconds = espat_args_u32(a, 15, 4294967);
+    if (!espat_args_end(a)) return ESPAT_ERROR;
+    e->sntp.interval_s = seconds;
+    return ESPAT_OK;
+}
+
 /* ---------------------------------------------------------------- AT+CIPSNTPTIME */
 
 typedef struct date {
@@ -143,6 +160,7 @@ static espat_result_t cipsntptime_query(espat_t *e)
 
 static const espat_cmd_t rows[] = {
     { ESPAT_NAME("+CIPSNTPCFG"), .query = cipsntpcfg_query, .set = cipsntpcfg_set },
+    { ESPAT_NAME("+CIPSNTPINTV"), .query = cipsntpintv_query, .set = cipsntpintv_set },
     { ESPAT_NAME("+CIPSNTPTIME"), .query = cipsntptime_query },
 };
 

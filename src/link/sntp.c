@@ -8,9 +8,8 @@
 #include "timer.h"
 
 #define ANSWER_LIMIT_MS 3000
-#define PAUSE_MS        1000    /* after a round over all servers; doubles each time */
-#define PAUSE_DOUBLINGS 6       /* up to 64 s */
-#define SYNC_AGAIN_MS   3600000 /* the firmware's own interval, documented for 2.3 */
+#define PAUSE_MS        1000 /* after a round over all servers; doubles each time */
+#define PAUSE_DOUBLINGS 6    /* up to 64 s */
 
 /* Seconds from 1900, where NTP counts from, to 1970; and of one era of NTP, which ends in 2036. */
 #define NTP_TO_UNIX_S 2208988800
@@ -74,6 +73,7 @@ void espat_sntp_init(espat_t *e)
     uint16_t serial = e->sntp.serial;
     memset(&e->sntp, 0, sizeof e->sntp);
     e->sntp.serial = serial;
+    e->sntp.interval_s = 3600; /* documented for 2.3 */
     e->clock_offset_ms = 0;
 }
 
@@ -133,7 +133,7 @@ void espat_sntp_answer(espat_t *e, uint16_t serial, const uint8_t *p, size_t n)
     espat_clock_set(e, unix_ms(p));
     e->sntp.serial++;
     e->sntp.rounds = 0;
-    rest(e, SYNC_AGAIN_MS);
+    rest(e, (uint64_t)e->sntp.interval_s * 1000);
 }
 
 void espat_sntp_step(espat_t *e)

@@ -64,7 +64,7 @@ typedef struct sim_question {
 
 typedef enum sim_store_mode { SIM_STORE_OK, SIM_STORE_FAIL, SIM_STORE_LATE } sim_store_mode_t;
 
-#define SIM_SETTINGS 64
+#define SIM_SETTINGS 128
 #define SIM_STORES   8
 
 /* The settings that survive. */
