@@ -24,6 +24,7 @@ run: build  ## build and start a modem at $(PTY); other options: make run ARGS='
 
 test:  ## build with sanitizers and run every test
 	@$(DEPS)
+	@$(call configure_and_build,release)
 	@$(call configure_and_build,dev)
 	@ctest --test-dir build/dev --output-on-failure --no-tests=error -j 2
 
