@@ -46,6 +46,7 @@ typedef struct sim_datagrams {
 /* The network's end of one link. */
 typedef struct sim_link {
     sim_phase_t phase;
+    bool lived; /* gen is that of the last life */
     uint16_t gen;
     espat_action_open_t asked; /* the last ESPAT_ACTION_OPEN; host is below */
     char host[ESPAT_HOST_CHARS + 1];

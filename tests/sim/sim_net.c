@@ -6,6 +6,23 @@
 
 /* ---------------------------------------------------------------- what the modem asks for */
 
+/* An answer of a life that is over, which was on its way: it must be dropped. */
+static void answer_late(sim_t *s, uint8_t link, uint16_t gen, bool opened)
+{
+    espat_event_t event = { .kind = ESPAT_EVENT_CLOSED };
+    if (opened) {
+        event.kind = ESPAT_EVENT_OPENED;
+        event.u.opened.link = link;
+        event.u.opened.gen = gen;
+        event.u.opened.local_port = 1;
+    } else {
+        event.u.closed.link = link;
+        event.u.closed.gen = gen;
+        event.u.closed.why = ESPAT_NET_RESET;
+    }
+    sim_event(s, &event);
+}
+
 void sim_net_open(sim_t *s, const espat_action_open_t *open)
 {
     if (open->link >= ESPAT_CFG_LINKS) {
@@ -15,8 +32,12 @@ void sim_net_open(sim_t *s, const espat_action_open_t *open)
     sim_link_t *l = &s->links[open->link];
     if (l->phase != SIM_CLOSED) sim_break(s, "asked to open link %u twice", open->link);
     if (strlen(open->host) > ESPAT_HOST_CHARS) sim_break(s, "the host's name is too long");
+    if (l->lived && l->gen == open->gen) sim_break(s, "link %u begins the same life twice", open->link);
+    uint16_t before = l->gen;
+    bool lived = l->lived;
     sim_net_forget(l);
     l->phase = SIM_OPENING;
+    l->lived = true;
     l->gen = open->gen;
     l->asked = *open;
     snprintf(l->host, sizeof l->host, "%s", open->host);
@@ -24,30 +45,15 @@ void sim_net_open(sim_t *s, const espat_action_open_t *open)
     l->open_seen = true;
     l->end_due = l->stalled = l->send_fails = l->options_seen = false;
     l->allowance = 0;
+    if (!lived) return;
+    answer_late(s, open->link, before, true);
+    answer_late(s, open->link, before, false);
 }
 
 void sim_net_forget(sim_link_t *l)
 {
     sim_bytes_drop(&l->outside, l->outside.size);
     sim_datagram_forget(&l->coming);
-}
-
-/* An answer that was on its way when the modem closed: it must be dropped. */
-static void answer_late(sim_t *s, uint8_t link, bool was_opening)
-{
-    const sim_link_t *l = &s->links[link];
-    espat_event_t event = { .kind = ESPAT_EVENT_CLOSED };
-    if (was_opening) {
-        event.kind = ESPAT_EVENT_OPENED;
-        event.u.opened.link = link;
-        event.u.opened.gen = l->gen;
-        event.u.opened.local_port = 1;
-    } else {
-        event.u.closed.link = link;
-        event.u.closed.gen = l->gen;
-        event.u.closed.why = ESPAT_NET_RESET;
-    }
-    sim_event(s, &event);
 }
 
 void sim_net_close(sim_t *s, const espat_action_close_t *close)
@@ -64,7 +70,7 @@ void sim_net_close(sim_t *s, const espat_action_close_t *close)
     l->close_seen = true;
     l->end_due = false;
     sim_net_forget(l);
-    answer_late(s, close->link, was_opening);
+    answer_late(s, close->link, close->gen, was_opening);
 }
 
 void sim_net_restart(sim_t *s)
