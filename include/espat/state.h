@@ -334,7 +334,8 @@ typedef struct espat {
     bool restart_due; /* when the answer is printed */
     bool restart_action_due;
     bool uart_due;
-    uint32_t sleep_ms; /* AT+GSLP; 0: a plain restart */
+    espat_uart_t uart_marked; /* what the line is set to when the output is at its mark */
+    uint32_t sleep_ms;        /* AT+GSLP; 0: a plain restart */
 
     /* settings that a restart forgets */
     bool echo, syslog, sysstore;
@@ -350,7 +351,7 @@ typedef struct espat {
 
     /* settings that it keeps */
     espat_settings_t set, flash, factory;
-    espat_settings_t kept;   /* what the port holds; flash differs while it is being stored */
+    espat_settings_t kept; /* what the port holds; flash differs while it is being stored */
     bool store_due;
     uint16_t store_serial; /* of the last ESPAT_ACTION_STORE asked for */
     bool store_running, store_failed;

@@ -137,7 +137,7 @@ void espat_relay_tx_ack(espat_t *e, size_t n)
 
 static void try_later(espat_t *e)
 {
-    espat_timer_start(e, ESPAT_TIMER_RECONNECT, e->set.reconnect_100ms * 100u);
+    espat_timer_start(e, ESPAT_TIMER_RECONNECT, (uint64_t)e->set.reconnect_100ms * 100);
 }
 
 /* What was on its way is lost with its connection. */

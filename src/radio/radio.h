@@ -32,11 +32,11 @@ typedef struct espat_radio_config {
     const espat_radio_ap_t *aps; /* must outlive the radio */
     size_t ap_count; /* 0: every SSID joins with any password, and a scan shows a small built-in list */
     espat_ip_t ip, gateway,
-        netmask;           /* what DHCP gives; family 0: 192.168.4.2 (gateway .1, mask 255.255.255.0) */
+        netmask; /* what DHCP gives; family 0: 192.168.4.2 (gateway .1, mask 255.255.255.0) */
     espat_ip_t dns[ESPAT_DNS_SERVERS]; /* what DHCP names; family 0 ends them */
-    uint32_t associate_ms; /* JOIN to JOINED or JOIN_FAILED; 0: 30 */
-    uint32_t dhcp_ms;      /* JOINED to ADDRESS, for the SoftAP's stations too; 0: 20 */
-    uint32_t scan_ms;      /* SCAN to SCANNED; 0: 100 */
+    uint32_t associate_ms;             /* JOIN to JOINED or JOIN_FAILED; 0: 30 */
+    uint32_t dhcp_ms;                  /* JOINED to ADDRESS, for the SoftAP's stations too; 0: 20 */
+    uint32_t scan_ms;                  /* SCAN to SCANNED; 0: 100 */
 } espat_radio_config_t;
 
 /* What is wrong with an access point. */
