@@ -115,7 +115,8 @@ bool espat_relay_tick(espat_t *e)
         s->on = false;
         espat_timer_stop(e, ESPAT_TIMER_RECONNECT);
         espat_resolve_stop(e, ESPAT_RESOLVER_PASSTHROUGH);
-        if (!espat_link_is_open(e, 0)) espat_link_close(e, 0);
+        /* A try is given up; a link that was open and still has data for the host shows it, and then says CLOSED. */
+        if (e->links[0].state == ESPAT_LINK_OPENING || !e->links[0].opened) espat_link_close(e, 0);
         return true;
     }
     end_packet(e, !s->held);
