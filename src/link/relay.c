@@ -51,7 +51,6 @@ static uint32_t room(const espat_t *e)
 {
     const espat_passthrough_t *s = &e->passthrough;
     uint32_t free_bytes = espat_ring_room(&s->out);
-    if (s->complete) return 0;
     if (e->links[0].type == ESPAT_LINK_UDP) return s->ready != 0 ? 0 : PACKET_BYTES - s->out.used;
     return free_bytes > ESPAT_ESCAPE_BYTES ? free_bytes - ESPAT_ESCAPE_BYTES : 0;
 }
@@ -137,16 +136,15 @@ const uint8_t *espat_relay_tx_buf(const espat_t *e, size_t *n)
     return part[0].data;
 }
 
-/* What little stands behind a datagram that has left (plus signs) moves to the front: the next one is in one piece. */
+/* What little stands behind a datagram that has left (plus signs) moves to the front: the next one is in one piece. It
+ * is in one piece itself, since the datagram began at the front and was no longer than a packet. */
 static void move_rest(espat_ring_t *out)
 {
     uint8_t rest[ESPAT_ESCAPE_BYTES];
     espat_span_t part[2];
     uint32_t n = out->used;
-    size_t parts = espat_ring_vec(out, 0, n, part);
-    if (parts == 0 || n > sizeof rest) return;
-    memcpy(rest, part[0].data, part[0].size);
-    if (parts == 2) memcpy(rest + part[0].size, part[1].data, part[1].size);
+    if (n > sizeof rest || espat_ring_vec(out, 0, n, part) != 1) return;
+    memcpy(rest, part[0].data, n);
     espat_ring_take(out, n);
     espat_ring_put(out, rest, n);
 }
