@@ -266,6 +266,7 @@ typedef struct espat_tx {
     uint8_t first, count;
     bool marked; /* nothing beyond mark may leave before the line was set (AT+UART_CUR) */
     uint32_t mark;
+    uint8_t before_mark; /* payloads in front of it */
     uint32_t lost; /* bytes that found no room: stays 0 */
 } espat_tx_t;
 
