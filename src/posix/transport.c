@@ -201,37 +201,39 @@ static size_t write_pieces(espat_transport_t *t, const espat_span_t *pieces, siz
     return (size_t)written;
 }
 
+/* Writes as much of the n bytes as the line takes now; returns how many left. */
+static size_t send_pieces(espat_transport_t *t, const espat_span_t *pieces, size_t n)
+{
+    if (t->full || t->setting) return 0;
+    if (!t->paced) return write_pieces(t, pieces, n);
+    const uint64_t now = uv_hrtime();
+    size_t sent = espat_pacing_allow(&t->tx_pace, n, now);
+    if (sent > 0) sent = write_pieces(t, pieces, sent);
+    if (sent > 0) espat_pacing_spend(&t->tx_pace, sent, sent < n, now);
+    if (sent < n && t->heard && !t->full) pace(t, espat_pacing_wait_ms(&t->tx_pace, n - sent, now));
+    return sent;
+}
+
 bool espat_transport_write(espat_transport_t *t)
 {
     espat_t *engine = &t->modem->engine;
     espat_span_t pieces[PIECES];
     bool left = false;
     for (;;) {
-        size_t total = 0, count = espat_uart_tx_vec(engine, pieces, PIECES);
+        size_t n = 0, count = espat_uart_tx_vec(engine, pieces, PIECES);
         for (size_t i = 0; i < count; i++)
-            total += pieces[i].size;
-        if (total == 0) break;
-        size_t n = total;
+            n += pieces[i].size;
+        if (n == 0) return left;
         if (t->heard) {
-            uint64_t now = 0;
-            if (t->full || t->setting) break;
-            if (t->paced) {
-                now = uv_hrtime();
-                n = espat_pacing_allow(&t->tx_pace, total, now);
-                if (n > 0) n = write_pieces(t, pieces, n);
-                if (n > 0) espat_pacing_spend(&t->tx_pace, n, n < total, now);
-                if (n < total && t->heard && !t->full)
-                    pace(t, espat_pacing_wait_ms(&t->tx_pace, total - n, now));
-            } else {
-                n = write_pieces(t, pieces, total);
-            }
-            if (n == 0 && t->heard) break;
-            if (n == 0) continue;
+            n = send_pieces(t, pieces, n);
+            if (n == 0 && t->heard) return left;
+            if (n == 0) continue; /* it went this moment */
+        } else {
+            espat_trace_text(&t->daemon->trace, t->index, '*', "nobody takes %zu bytes", n);
         }
         espat_uart_tx_ack(engine, n, espat_modem_now(t->modem));
         left = true;
     }
-    return left;
 }
 
 /* ---------------------------------------------------------------- what is needed next */

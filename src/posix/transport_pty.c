@@ -22,18 +22,17 @@
 
 /* ---------------------------------------------------------------- the slave */
 
-/* Makes the line raw again, if the host before changed it: 8 bits, no echo, no translation. */
+/* Makes the line raw, whatever the host before made of it: 8 bits, no echo, no translation. */
 static void make_raw(int fd)
 {
-    struct termios now, raw;
-    if (tcgetattr(fd, &now) != 0) return;
-    raw = now;
-    cfmakeraw(&raw);
-    raw.c_cflag |= CREAD | CLOCAL;
-    raw.c_cc[VMIN] = 1;
-    raw.c_cc[VTIME] = 0;
-    (void)cfsetspeed(&raw, B115200);
-    if (memcmp(&now, &raw, sizeof raw) != 0) (void)tcsetattr(fd, TCSANOW, &raw);
+    struct termios line;
+    if (tcgetattr(fd, &line) != 0) return;
+    cfmakeraw(&line);
+    line.c_cflag |= CREAD | CLOCAL;
+    line.c_cc[VMIN] = 1;
+    line.c_cc[VTIME] = 0;
+    (void)cfsetspeed(&line, B115200);
+    (void)tcsetattr(fd, TCSANOW, &line);
 }
 
 /* Discards what nobody read, and puts the line in order for the next host. */
