@@ -58,7 +58,8 @@ static void take(espat_listener_t *listener, int fd, const espat_sockaddr_t *fro
         close(fd);
     } else {
         espat_trace_text(trace_of(listener), m->index, '*', "link %u: client %s", link, text);
-        espat_net_adopt(&m->net, link, gen, fd);
+        espat_wire_t wire = { .fd = fd, .buffer = m->daemon->buffer };
+        espat_net_adopt(&m->net, link, gen, &wire);
     }
     espat_modem_settle(m);
 }

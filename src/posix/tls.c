@@ -242,6 +242,11 @@ bool espat_tls_holds(const espat_tls_session_t *session)
     return !session->drained;
 }
 
+bool espat_tls_has_ended(const espat_tls_session_t *session)
+{
+    return session->ended;
+}
+
 bool espat_tls_write(espat_tls_session_t *session, const uint8_t *p, size_t n)
 {
     size_t written;

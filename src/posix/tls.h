@@ -56,6 +56,9 @@ espat_tls_status_t espat_tls_read(espat_tls_session_t *session, const struct iov
 /* There may be plain bytes, or its end, to be read without another feed. */
 bool espat_tls_holds(const espat_tls_session_t *session);
 
+/* The peer said close_notify. */
+bool espat_tls_has_ended(const espat_tls_session_t *session);
+
 /* Plain bytes, all taken. False: the session has failed. */
 bool espat_tls_write(espat_tls_session_t *session, const uint8_t *p, size_t n);
 
