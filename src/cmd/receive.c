@@ -132,8 +132,9 @@ static void recvlen(espat_t *e, uint8_t id)
 static espat_result_t ciprecvlen_query(espat_t *e)
 {
     espat_reply_name(e);
-    for (uint8_t id = 0; id < (e->cipmux ? ESPAT_CFG_LINKS : 1); id++) {
-        if (id != 0) espat_reply_char(e, ',');
+    recvlen(e, 0);
+    for (uint8_t id = 1; e->cipmux && id < ESPAT_CFG_LINKS; id++) {
+        espat_reply_char(e, ',');
         recvlen(e, id);
     }
     espat_reply_end(e);

@@ -32,8 +32,10 @@ static void resume(uv_timer_t *timer)
 
 static void pause_a_while(espat_listener_t *listener, int error)
 {
-    espat_trace_text(trace_of(listener), listener->modem->index, '*', "a client must wait: %s",
-                     strerror(error));
+    if (!listener->lacking)
+        espat_trace_text(trace_of(listener), listener->modem->index, '*', "a client must wait: %s",
+                         strerror(error));
+    listener->lacking = true;
     espat_watch_set(listener->watch, 0);
     (void)uv_timer_start(&listener->timer, resume, PAUSE_MS, 0);
 }
@@ -71,6 +73,7 @@ static bool accept_one(espat_listener_t *listener)
     socklen_t size = sizeof from;
     int fd = accept4(listener->fd, &from.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
+        listener->lacking = false;
         take(listener, fd, &from);
         return true;
     }

@@ -16,6 +16,7 @@ typedef struct espat_listener {
     int fd; /* -1: not listening */
     espat_watch_t *watch;
     uint16_t gen;
+    bool lacking;     /* this machine could take no client, and that was said */
     uv_timer_t timer; /* until the next try, when this machine can take no client */
 } espat_listener_t;
 

@@ -11,9 +11,6 @@
 #include "sockaddr.h"
 #include "wire.h"
 
-/* Reads of one socket before the others have their turn. */
-#define TURNS 16
-
 typedef struct espat_net_socket {
     espat_net_t *net;
     espat_watch_t *watch;
@@ -167,12 +164,12 @@ static void received_end(espat_net_socket_t *s, ssize_t n)
     int error = n < 0 ? errno : 0;
     if (error == EPROTO)
         trace(s, "TLS failed: ", espat_tls_reason(s->wire.tls));
-    else if (espat_wire_was_cut(&s->wire))
+    else if (error != EAGAIN && espat_wire_was_cut(&s->wire))
         trace(s, "cut without close_notify", "");
     tell_closed(s, s->dead ? s->why : espat_net_error_of(error));
 }
 
-/* Reads once into the window; `held`: only what came already. False: not now, or the socket is gone. */
+/* Reads once into the window; `held`: only what came already. False: nothing came, and the link did not end. */
 static bool receive(espat_net_socket_t *s, bool held)
 {
     espat_t *engine = &s->net->modem->engine;
@@ -189,42 +186,31 @@ static bool receive(espat_net_socket_t *s, bool held)
     if (s->paused) return false;
     ssize_t n = held ? espat_wire_drain(&s->wire, vector, count) : espat_wire_read(&s->wire, vector, count);
     if (n > 0) {
+        s->paused = (size_t)n == size; /* a short read took all there was */
         espat_link_rx_ack(engine, s->link, (size_t)n, now_of(s->net));
-        return (size_t)n == size || s->wire.tls; /* a short read of a plain socket took all there was */
+        return true;
     }
-    if (n < 0 && errno == EAGAIN) {
-        if (s->dead && !held) tell_closed(s, s->why);
-        return false;
-    }
+    if (n < 0 && errno == EAGAIN && (held || !s->dead)) return false;
     received_end(s, n);
-    return false;
+    return true;
 }
 
 static void ready(void *user, int events)
 {
     espat_net_socket_t *s = user;
     espat_net_t *net = s->net;
-    const uint8_t link = s->link;
     if (s->connecting) {
         int error = pending_error(s);
         if (error)
             tell_closed(s, espat_net_error_of(error));
         else
             connected(s);
-        return;
-    }
-    if (events & UV_WRITABLE) s->wire.full = false;
-    if (s->shaking) {
-        shake(s);
-        return;
-    }
-    if (events & UV_READABLE) {
-        bool more = receive(s, false);
-        espat_modem_settle(net->modem);
-        for (int turn = 1; more && turn < TURNS && net->sockets[link] == s; turn++) {
-            more = receive(s, false);
-            espat_modem_settle(net->modem);
-        }
+    } else {
+        if (events & UV_WRITABLE) s->wire.full = false;
+        if (s->shaking)
+            shake(s);
+        else if (events & UV_READABLE)
+            (void)receive(s, false);
     }
     espat_modem_settle(net->modem);
 }
@@ -286,6 +272,29 @@ bool espat_net_write(espat_net_t *net)
     return left;
 }
 
+/* Reads again from one link, if there is something to be had that the loop would not tell. */
+static bool read_link(espat_net_socket_t *s, unsigned *turns)
+{
+    const bool paused = s->paused;
+    /* What is inside TLS is bounded, and the loop will say nothing of it: it takes no turn. */
+    if (espat_wire_holds(&s->wire) && receive(s, true)) return true;
+    /* While the host is the slower one, reading here saves waiting for the socket and then not waiting again. And
+     * of a dead one the loop may have nothing more to say. */
+    if (*turns == 0 || !(paused || s->dead) || !receive(s, false)) return false;
+    --*turns;
+    return true;
+}
+
+bool espat_net_read(espat_net_t *net, unsigned *turns)
+{
+    bool came = false;
+    for (uint8_t link = 0; link < ESPAT_CFG_LINKS; link++) {
+        espat_net_socket_t *s = net->sockets[link];
+        if (s && !s->connecting && !s->shaking && read_link(s, turns)) came = true;
+    }
+    return came;
+}
+
 void espat_net_update(espat_net_t *net)
 {
     for (uint8_t link = 0; link < ESPAT_CFG_LINKS; link++) {
@@ -294,12 +303,6 @@ void espat_net_update(espat_net_t *net)
         if (s->paused) {
             espat_span_t room[2];
             s->paused = espat_link_rx_vec(&net->modem->engine, link, room) == 0;
-        }
-        const bool held = !s->shaking && espat_wire_holds(&s->wire);
-        if ((s->dead || held) && !s->connecting && !s->paused) { /* the loop may have nothing to say of it */
-            (void)receive(s, held);
-            espat_modem_settle(net->modem);
-            continue;
         }
         int events = s->connecting || s->wire.full ? UV_WRITABLE : 0;
         if (!s->connecting && !s->paused && !espat_wire_is_choked(&s->wire)) events |= UV_READABLE;

@@ -62,7 +62,6 @@ static void paced(uv_timer_t *timer)
     espat_transport_t *t = timer->data;
     if (t->input_paced) {
         t->input_paced = false;
-        if (t->kind->before) t->kind->before(t, UV_READABLE);
         espat_transport_read(t);
     }
     espat_modem_settle(t->modem);
@@ -106,7 +105,6 @@ static void count_arrived(espat_transport_t *t, size_t n, size_t pending)
 static void ready(void *user, int events)
 {
     espat_transport_t *t = user;
-    if (t->kind->before) t->kind->before(t, events);
     if (events & UV_WRITABLE) t->full = false;
     if (events & UV_READABLE) espat_transport_read(t);
     espat_modem_settle(t->modem);
@@ -145,6 +143,7 @@ void espat_transport_read(espat_transport_t *t)
     uint8_t *buffer = t->daemon->buffer;
     size_t room = ESPAT_BUFFER_BYTES, pending = 0, size = 0;
     int end = -1;
+    if (t->kind->before_read) t->kind->before_read(t);
     if (!t->reading || t->input_paced || t->modem->held) return;
     if (t->kind->translate) room /= 2;
     if (t->paced) room = arrived(t, room, &pending);
@@ -190,10 +189,12 @@ static size_t write_pieces(espat_transport_t *t, const espat_span_t *pieces, siz
         written = writev(t->out_fd, vector, count);
     } while (written < 0 && errno == EINTR);
     if (written < 0) {
-        if (errno == EAGAIN)
-            t->full = true;
-        else
+        if (errno != EAGAIN) {
             t->kind->ended(t, errno);
+            return 0;
+        }
+        t->full = true;
+        if (t->kind->stuck) t->kind->stuck(t);
         return 0;
     }
     if ((size_t)written < n && t->out) t->full = true;

@@ -132,12 +132,16 @@ static void opener_ready(void *user, int events)
     read_openers(d);
 }
 
-/* Bytes prove that somebody opened it: who that is must be known before they are answered. And a hang-up that comes
- * while there is no room wakes us as if there were. */
-static void pty_before(espat_transport_t *t, int events)
+/* Bytes prove that somebody opened it: who that is must be known before they are answered. */
+static void pty_before_read(espat_transport_t *t)
 {
     read_openers(t->daemon);
-    if (events & UV_WRITABLE) judge(t);
+}
+
+/* A hang-up, too, wakes who waits for room. */
+static void pty_stuck(espat_transport_t *t)
+{
+    if (look(t) & POLLHUP) leave(t);
 }
 
 static void pty_ended(espat_transport_t *t, int error)
@@ -254,5 +258,6 @@ const espat_transport_kind_t espat_transport_pty = {
     .open = pty_open,
     .close = pty_close,
     .ended = pty_ended,
-    .before = pty_before,
+    .before_read = pty_before_read,
+    .stuck = pty_stuck,
 };
