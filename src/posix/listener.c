@@ -169,7 +169,7 @@ static bool has_certificates(const espat_listener_t *listener, espat_tls_refusal
 {
     espat_tls_session_t *session =
         espat_tls_context_accept(&listener->modem->daemon->tls, listener->verify, refusal);
-    espat_tls_free(session);
+    espat_tls_session_free(session);
     return session != NULL;
 }
 

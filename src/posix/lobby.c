@@ -61,7 +61,7 @@ static void welcome(espat_lobby_guest_t *guest)
     espat_wire_t wire = guest->wire;
     const espat_sockaddr_t from = guest->from;
     char text[ESPAT_TLS_REASON_CHARS];
-    espat_tls_describe(wire.tls, text, sizeof text);
+    espat_tls_session_describe(wire.tls, text, sizeof text);
     trace(guest, text, "");
     forget(guest);
     lobby->cb(lobby->user, &wire, &from);
@@ -84,7 +84,7 @@ static void ready(void *user, int events)
         welcome(guest);
     } else if (result < 0) {
         trace(guest, "the TLS handshake failed: ",
-              error == EPROTO ? espat_tls_reason(guest->wire.tls)
+              error == EPROTO ? espat_tls_session_reason(guest->wire.tls)
               : error         ? strerror(error)
                               : "the client closed the connection");
         turn_away(guest);

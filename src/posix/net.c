@@ -120,20 +120,20 @@ static bool tell_progress(espat_net_socket_t *s)
 static void shake(espat_net_socket_t *s)
 {
     char text[ESPAT_TLS_REASON_CHARS];
-    const unsigned before = espat_tls_records(s->wire.tls);
+    const unsigned before = espat_tls_session_records(s->wire.tls);
     int result = espat_wire_shake(&s->wire);
     int error = errno;
     if (result > 0) {
-        espat_tls_describe(s->wire.tls, text, sizeof text);
+        espat_tls_session_describe(s->wire.tls, text, sizeof text);
         trace(s, text, "");
         opened(s);
     } else if (result < 0) {
         trace(s, "the TLS handshake failed: ",
-              error == EPROTO ? espat_tls_reason(s->wire.tls)
+              error == EPROTO ? espat_tls_session_reason(s->wire.tls)
               : error         ? strerror(error)
                               : "the peer closed the connection");
         tell_closed(s, error ? espat_net_error_of(error) : ESPAT_NET_TLS);
-    } else if (espat_tls_records(s->wire.tls) != before) {
+    } else if (espat_tls_session_records(s->wire.tls) != before) {
         (void)tell_progress(s);
     }
 }
@@ -163,7 +163,7 @@ static void received_end(espat_net_socket_t *s, ssize_t n)
 {
     int error = n < 0 ? errno : 0;
     if (error == EPROTO)
-        trace(s, "TLS failed: ", espat_tls_reason(s->wire.tls));
+        trace(s, "TLS failed: ", espat_tls_session_reason(s->wire.tls));
     else if (error != EAGAIN && espat_wire_was_cut(&s->wire))
         trace(s, "cut without close_notify", "");
     tell_closed(s, s->dead ? s->why : espat_net_error_of(error));
@@ -219,7 +219,7 @@ static void ready(void *user, int events)
 static void write_failed(espat_net_socket_t *s)
 {
     if (errno == EAGAIN) return;
-    if (errno == EPROTO) trace(s, "TLS failed: ", espat_tls_reason(s->wire.tls));
+    if (errno == EPROTO) trace(s, "TLS failed: ", espat_tls_session_reason(s->wire.tls));
     s->dead = true;
     s->why = espat_net_error_of(errno);
 }

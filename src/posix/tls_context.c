@@ -207,7 +207,7 @@ espat_tls_session_t *espat_tls_context_connect(espat_tls_context_t *context, con
         SSL_free(ssl);
         return NULL;
     }
-    espat_tls_session_t *session = espat_tls_new(ssl, &terms);
+    espat_tls_session_t *session = espat_tls_session_new(ssl, &terms);
     return session ? session : refuse(refusal, ESPAT_NET_LOCAL, NULL);
 }
 
@@ -225,6 +225,6 @@ espat_tls_session_t *espat_tls_context_accept(espat_tls_context_t *context, bool
         SSL_free(ssl);
         return NULL;
     }
-    espat_tls_session_t *session = espat_tls_new(ssl, &terms);
+    espat_tls_session_t *session = espat_tls_session_new(ssl, &terms);
     return session ? session : refuse(refusal, ESPAT_NET_LOCAL, NULL);
 }

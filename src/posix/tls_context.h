@@ -6,7 +6,7 @@
 #include <espat/espat.h>
 
 #include "certificates.h"
-#include "tls.h"
+#include "tls_session.h"
 
 /* What the links of a process share. Nothing is made before it is needed: the TLS library costs megabytes. */
 typedef struct espat_tls_context {

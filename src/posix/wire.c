@@ -11,10 +11,10 @@ int espat_wire_flush(espat_wire_t *wire)
 {
     size_t n;
     if (!wire->tls) return 0;
-    for (const uint8_t *p; p = espat_tls_out(wire->tls, &n), n > 0;) {
+    for (const uint8_t *p; p = espat_tls_session_out(wire->tls, &n), n > 0;) {
         ssize_t sent = send(wire->fd, p, n, MSG_NOSIGNAL);
         if (sent >= 0) {
-            espat_tls_sent(wire->tls, (size_t)sent);
+            espat_tls_session_sent(wire->tls, (size_t)sent);
         } else if (errno != EINTR) {
             wire->full = errno == EAGAIN;
             return -1;
@@ -38,7 +38,7 @@ ssize_t espat_wire_write(espat_wire_t *wire, const uint8_t *p, size_t n)
     if (!wire->tls) return write_plain(wire, p, n);
     if (wire->owed == 0) {
         if (espat_wire_flush(wire) != 0) return -1;
-        if (!espat_tls_write(wire->tls, p, n)) {
+        if (!espat_tls_session_write(wire->tls, p, n)) {
             errno = EPROTO;
             return -1;
         }
@@ -57,7 +57,7 @@ void espat_wire_forget(espat_wire_t *wire)
 
 int espat_wire_finish(espat_wire_t *wire)
 {
-    if (wire->tls) espat_tls_close(wire->tls);
+    if (wire->tls) espat_tls_session_close(wire->tls);
     return espat_wire_flush(wire);
 }
 
@@ -67,7 +67,7 @@ void espat_wire_close(espat_wire_t *wire)
         (void)espat_wire_finish(wire);
         close(wire->fd);
     }
-    espat_tls_free(wire->tls);
+    espat_tls_session_free(wire->tls);
     wire->tls = NULL;
     wire->fd = -1;
 }
@@ -76,19 +76,19 @@ void espat_wire_close(espat_wire_t *wire)
 
 bool espat_wire_holds(const espat_wire_t *wire)
 {
-    return wire->tls && espat_tls_holds(wire->tls);
+    return wire->tls && espat_tls_session_holds(wire->tls);
 }
 
 bool espat_wire_is_choked(const espat_wire_t *wire)
 {
     size_t n = 0;
-    if (wire->tls) (void)espat_tls_out(wire->tls, &n);
+    if (wire->tls) (void)espat_tls_session_out(wire->tls, &n);
     return n > ESPAT_TLS_OUT_MAX;
 }
 
 bool espat_wire_was_cut(const espat_wire_t *wire)
 {
-    return wire->tls && !espat_tls_has_ended(wire->tls);
+    return wire->tls && !espat_tls_session_has_ended(wire->tls);
 }
 
 /* Cipher bytes from the socket to the session, as read(2). */
@@ -102,7 +102,7 @@ static ssize_t take_in(espat_wire_t *wire)
     do {
         n = read(wire->fd, wire->buffer, ESPAT_WIRE_READ_BYTES);
     } while (n < 0 && errno == EINTR);
-    if (n > 0 && !espat_tls_feed(wire->tls, wire->buffer, (size_t)n)) {
+    if (n > 0 && !espat_tls_session_feed(wire->tls, wire->buffer, (size_t)n)) {
         errno = EPROTO;
         return -1;
     }
@@ -112,7 +112,7 @@ static ssize_t take_in(espat_wire_t *wire)
 ssize_t espat_wire_drain(espat_wire_t *wire, const struct iovec *pieces, size_t count)
 {
     size_t n;
-    switch (espat_tls_read(wire->tls, pieces, count, &n)) {
+    switch (espat_tls_session_read(wire->tls, pieces, count, &n)) {
     case ESPAT_TLS_DONE: return (ssize_t)n;
     case ESPAT_TLS_ENDED: return 0;
     case ESPAT_TLS_WANT: errno = EAGAIN; return -1;
@@ -144,7 +144,7 @@ ssize_t espat_wire_read(espat_wire_t *wire, const struct iovec *pieces, size_t c
 int espat_wire_shake(espat_wire_t *wire)
 {
     for (;;) {
-        espat_tls_status_t status = espat_tls_shake(wire->tls);
+        espat_tls_status_t status = espat_tls_session_shake(wire->tls);
         int flushed = espat_wire_flush(wire); /* of a failed one, the alert */
         int error = errno;
         if (status == ESPAT_TLS_DONE) return 1;

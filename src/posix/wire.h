@@ -8,7 +8,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-#include "tls.h"
+#include "tls_session.h"
 
 typedef struct espat_wire {
     int fd;                   /* does not block; -1: none */
@@ -22,7 +22,7 @@ typedef struct espat_wire {
 #define ESPAT_WIRE_READ_BYTES 32768
 
 /* Goes on with the handshake of TLS. 1: it is done. 0: not yet. -1: it failed, with errno EPROTO for a reason that
- * espat_tls_reason says, 0 when the peer closed, else the socket's. */
+ * espat_tls_session_reason says, 0 when the peer closed, else the socket's. */
 int espat_wire_shake(espat_wire_t *wire);
 
 /* As readv(2): 0 is the end, of which espat_wire_was_cut says more; EPROTO is a broken TLS connection. */

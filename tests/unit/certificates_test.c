@@ -35,8 +35,8 @@ static void test_names(void **state)
     espat_certificate_kind_t kind;
     char path[ESPAT_CERTIFICATES_PATH_CHARS];
     for (int i = 0; i < ESPAT_CERTIFICATE_KINDS; i++) {
-        assert_true(espat_certificates_find_kind(
-            espat_certificates_kind_name((espat_certificate_kind_t)i), &kind));
+        assert_true(
+            espat_certificates_find_kind(espat_certificates_kind_name((espat_certificate_kind_t)i), &kind));
         assert_int_equal(kind, i);
     }
     assert_false(espat_certificates_find_kind("client", &kind));

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tls.h"
+#include "tls_session.h"
 
 #define NAME_CHARS 64
 #define PSK_CHARS  32
@@ -66,7 +66,7 @@ static const char *doubt(const espat_tls_session_t *session)
     return "verified";
 }
 
-void espat_tls_describe(const espat_tls_session_t *session, char *text, size_t size)
+void espat_tls_session_describe(const espat_tls_session_t *session, char *text, size_t size)
 {
     const SSL *ssl = session->ssl;
     const bool server = SSL_is_server(ssl);
@@ -134,7 +134,7 @@ static void copy(char *to, size_t size, const char *from)
     if (from) (void)snprintf(to, size, "%s", from);
 }
 
-espat_tls_session_t *espat_tls_new(SSL *ssl, const espat_tls_terms_t *terms)
+espat_tls_session_t *espat_tls_session_new(SSL *ssl, const espat_tls_terms_t *terms)
 {
     espat_tls_session_t *session = calloc(1, sizeof *session);
     BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
@@ -162,7 +162,7 @@ espat_tls_session_t *espat_tls_new(SSL *ssl, const espat_tls_terms_t *terms)
     return session;
 }
 
-void espat_tls_free(espat_tls_session_t *session)
+void espat_tls_session_free(espat_tls_session_t *session)
 {
     if (!session) return;
     SSL_free(session->ssl);
@@ -172,7 +172,7 @@ void espat_tls_free(espat_tls_session_t *session)
 
 /* ---------------------------------------------------------------- work */
 
-bool espat_tls_feed(espat_tls_session_t *session, const uint8_t *p, size_t n)
+bool espat_tls_session_feed(espat_tls_session_t *session, const uint8_t *p, size_t n)
 {
     session->drained = false;
     if (BIO_write(session->in, p, (int)n) == (int)n) return true;
@@ -194,7 +194,7 @@ static espat_tls_status_t status_of(espat_tls_session_t *session, int result)
     }
 }
 
-espat_tls_status_t espat_tls_shake(espat_tls_session_t *session)
+espat_tls_status_t espat_tls_session_shake(espat_tls_session_t *session)
 {
     if (session->failed) return ESPAT_TLS_FAILED;
     ERR_clear_error();
@@ -221,8 +221,8 @@ static espat_tls_status_t read_piece(espat_tls_session_t *session, const struct 
     return ESPAT_TLS_DONE;
 }
 
-espat_tls_status_t espat_tls_read(espat_tls_session_t *session, const struct iovec *pieces, size_t count,
-                                  size_t *n)
+espat_tls_status_t espat_tls_session_read(espat_tls_session_t *session, const struct iovec *pieces,
+                                          size_t count, size_t *n)
 {
     espat_tls_status_t status = session->failed  ? ESPAT_TLS_FAILED
                                 : session->ended ? ESPAT_TLS_ENDED
@@ -237,17 +237,17 @@ espat_tls_status_t espat_tls_read(espat_tls_session_t *session, const struct iov
     return *n > 0 ? ESPAT_TLS_DONE : status; /* an end is told by the next call */
 }
 
-bool espat_tls_holds(const espat_tls_session_t *session)
+bool espat_tls_session_holds(const espat_tls_session_t *session)
 {
     return !session->drained;
 }
 
-bool espat_tls_has_ended(const espat_tls_session_t *session)
+bool espat_tls_session_has_ended(const espat_tls_session_t *session)
 {
     return session->ended;
 }
 
-bool espat_tls_write(espat_tls_session_t *session, const uint8_t *p, size_t n)
+bool espat_tls_session_write(espat_tls_session_t *session, const uint8_t *p, size_t n)
 {
     size_t written;
     if (session->failed) return false;
@@ -257,7 +257,7 @@ bool espat_tls_write(espat_tls_session_t *session, const uint8_t *p, size_t n)
     return false;
 }
 
-void espat_tls_close(espat_tls_session_t *session)
+void espat_tls_session_close(espat_tls_session_t *session)
 {
     if (session->failed || !SSL_is_init_finished(session->ssl)) return;
     ERR_clear_error();
@@ -265,7 +265,7 @@ void espat_tls_close(espat_tls_session_t *session)
     ERR_clear_error();
 }
 
-const uint8_t *espat_tls_out(const espat_tls_session_t *session, size_t *n)
+const uint8_t *espat_tls_session_out(const espat_tls_session_t *session, size_t *n)
 {
     char *data = NULL;
     long size = BIO_get_mem_data(session->out, &data);
@@ -273,7 +273,7 @@ const uint8_t *espat_tls_out(const espat_tls_session_t *session, size_t *n)
     return (const uint8_t *)data;
 }
 
-void espat_tls_sent(espat_tls_session_t *session, size_t n)
+void espat_tls_session_sent(espat_tls_session_t *session, size_t n)
 {
     uint8_t gone[4096];
     while (n > 0) {
@@ -283,12 +283,12 @@ void espat_tls_sent(espat_tls_session_t *session, size_t n)
     }
 }
 
-unsigned espat_tls_records(const espat_tls_session_t *session)
+unsigned espat_tls_session_records(const espat_tls_session_t *session)
 {
     return session->records;
 }
 
-const char *espat_tls_reason(const espat_tls_session_t *session)
+const char *espat_tls_session_reason(const espat_tls_session_t *session)
 {
     return session->reason;
 }
