@@ -321,7 +321,7 @@ size_t espat_uart_rx(espat_t *e, const uint8_t *p, size_t n, uint64_t now)
             part = rx_passthrough(e, p + taken, n - taken);
         } else if (e->job.cmd == NULL) {
             part = rx_line(e, p + taken, n - taken);
-        } else if (e->job.produce != NULL) {
+        } else if (e->job.produce != NULL || e->job.waits_for_room) {
             part = 0; /* a long reply waits for room, and so does the host */
         } else {
             part = rx_busy(e, p + taken, n - taken);

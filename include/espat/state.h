@@ -308,9 +308,10 @@ typedef struct espat_job {
     espat_result_t (*resume)(struct espat *e);
     bool (*produce)(struct espat *e, uint32_t step); /* false: nothing more; else one line was written */
     uint32_t step;                                   /* of produce; a command's own counter otherwise */
-    bool quiet;        /* no unsolicited message until it ends (a send, a reply of many lines) */
-    bool storing;      /* waits for the settings to be kept before it answers OK */
-    espat_keep_t keep; /* AT+X_CUR never keeps, AT+X_DEF always */
+    bool waits_for_room; /* until the host has read what it was sent; until then it is not read either */
+    bool quiet;          /* no unsolicited message until it ends (a send, a reply of many lines) */
+    bool storing;        /* waits for the settings to be kept before it answers OK */
+    espat_keep_t keep;   /* AT+X_CUR never keeps, AT+X_DEF always */
     uint8_t link;
     uint16_t gen;
     char name[24]; /* as the host typed it, in capitals: information lines begin with it */

@@ -88,6 +88,14 @@ static void end_links(espat_t *e)
             espat_link_end(e, id, ESPAT_NET_UNREACHABLE);
 }
 
+/* The SoftAP is gone: links to its stations end, and all when there is no other network. */
+static void end_softap_links(espat_t *e)
+{
+    for (uint8_t id = 0; id < ESPAT_CFG_LINKS; id++)
+        if (!espat_station_up(e) || espat_softap_reaches(e, &e->links[id].remote))
+            espat_link_end(e, id, ESPAT_NET_UNREACHABLE);
+}
+
 /* The connection is over, or never was. WIFI DISCONNECT is owed when the host had heard of it. */
 static void disconnect(espat_t *e)
 {
@@ -166,7 +174,9 @@ void espat_station_mode(espat_t *e, uint8_t before, bool auto_connect)
     /* Manual, AT+CWMODE: joins "if the configuration to connect to the AP has already been saved in flash". */
     if ((changed & 1) != 0 && espat_station_enabled(e) && auto_connect && e->flash.ssid[0] != '\0')
         join_quietly(e);
-    if ((changed & 2) != 0) espat_softap_change(e);
+    if ((changed & 2) == 0) return;
+    if (!espat_softap_enabled(e)) end_softap_links(e);
+    espat_softap_change(e);
 }
 
 void espat_station_readdress(espat_t *e)
