@@ -100,8 +100,8 @@ static size_t count(const espat_linger_t *linger)
     return n;
 }
 
-/* False: the caller closes it. */
-static bool keep(espat_linger_t *linger, const espat_wire_t *wire, int32_t seconds, bool shut)
+/* Takes *wire over. False: it is still the caller's. */
+static bool keep(espat_linger_t *linger, espat_wire_t *wire, int32_t seconds, bool shut)
 {
     espat_watch_t *watch;
     espat_linger_socket_t *s = calloc(1, sizeof *s);
@@ -113,6 +113,7 @@ static bool keep(espat_linger_t *linger, const espat_wire_t *wire, int32_t secon
     }
     s->linger = linger;
     s->wire = *wire;
+    *wire = (espat_wire_t){ .fd = -1 };
     s->watch = watch;
     s->shut = shut;
     s->cut = seconds > 0;

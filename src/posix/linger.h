@@ -15,8 +15,8 @@ typedef struct espat_linger {
 
 void espat_linger_init(espat_linger_t *linger, uv_loop_t *loop, uint8_t *buffer);
 
-/* Closes the connection, now or when all has left. seconds is AT+CIPTCPOPT's: -1 as long as is usual, 0 cuts it off,
- * else it is cut off after that time. */
+/* Closes the connection, now or when all has left; *wire is empty then. seconds is AT+CIPTCPOPT's: -1 as long as is
+ * usual, 0 cuts it off, else it is cut off after that time. */
 void espat_linger_take(espat_linger_t *linger, espat_wire_t *wire, int32_t seconds);
 
 /* Closes all of them at once. */

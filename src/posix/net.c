@@ -142,10 +142,10 @@ static void connected(espat_net_socket_t *s)
 {
     s->connecting = false;
     s->shaking = s->wire.tls != NULL;
-    if (s->shaking)
-        shake(s);
-    else
+    if (!s->shaking)
         opened(s);
+    else if (tell_progress(s)) /* from now on the handshake's limits hold */
+        shake(s);
 }
 
 static int pending_error(const espat_net_socket_t *s)

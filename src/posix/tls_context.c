@@ -166,11 +166,10 @@ static bool offer_alpn(SSL *ssl, const espat_tls_t *settings)
     return size == 0 || SSL_set_alpn_protos(ssl, list, size) == 0;
 }
 
-/* Fills what the handshake says and demands. False: *refusal says why. */
+/* Fills what the handshake says and demands; `name` is what host_name makes of host. False: *refusal says why. */
 static bool agree(espat_tls_context_t *context, SSL *ssl, const espat_tls_t *settings, const char *host,
-                  espat_tls_terms_t *terms, espat_tls_refusal_t *refusal)
+                  const char *name, espat_tls_terms_t *terms, espat_tls_refusal_t *refusal)
 {
-    char name[ESPAT_HOST_CHARS + 1];
     const bool has_ca = (settings->auth & ESPAT_TLS_AUTH_SERVER) != 0;
     if ((settings->auth & ESPAT_TLS_AUTH_CLIENT) &&
         !show(context, ssl, ESPAT_CERTIFICATE_CLIENT_CERT, ESPAT_CERTIFICATE_CLIENT_KEY, settings->pki,
@@ -178,7 +177,6 @@ static bool agree(espat_tls_context_t *context, SSL *ssl, const espat_tls_t *set
         return false;
     if (has_ca && !trust(context, ssl, ESPAT_CERTIFICATE_CLIENT_CA, settings->ca, refusal)) return false;
     bool ok = has_ca || !context->verify || trust_system(context, ssl);
-    host_name(host, name);
     terms->name = settings->cn[0] ? settings->cn : !context->verify ? NULL : name[0] ? name : host;
     terms->trusting = !has_ca && !context->verify;
     if (terms->name) ok = ok && want_name(ssl, terms->name);
@@ -200,10 +198,12 @@ espat_tls_session_t *espat_tls_context_connect(espat_tls_context_t *context, con
                                                const char *host, espat_tls_refusal_t *refusal)
 {
     espat_tls_terms_t terms = { 0 };
+    char name[ESPAT_HOST_CHARS + 1];
     SSL *ssl = begin(&context->client, TLS_client_method());
     if (!ssl) return refuse(refusal, ESPAT_NET_LOCAL, NULL);
     SSL_set_connect_state(ssl);
-    if (!agree(context, ssl, settings, host, &terms, refusal)) {
+    host_name(host, name);
+    if (!agree(context, ssl, settings, host, name, &terms, refusal)) {
         SSL_free(ssl);
         return NULL;
     }

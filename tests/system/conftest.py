@@ -11,6 +11,7 @@ import time
 import pytest
 
 import modem
+import pki as certificates
 import servers
 
 START_S = 15
@@ -44,8 +45,8 @@ class Daemon:
     def wait_until(self, condition, what, timeout=START_S):
         end = time.monotonic() + timeout
         while not condition():
-            assert self.process.poll() is None, f'espat ended with {self.process.poll()}: {self.err.decode()}'
-            assert time.monotonic() < end, f'{what}: not within {timeout} s; {self.err.decode()}'
+            assert self.process.poll() is None, f'espat ended with {self.process.poll()}: {self.err.decode(errors="replace")}'
+            assert time.monotonic() < end, f'{what}: not within {timeout} s; {self.err.decode(errors="replace")}'
             time.sleep(0.002)
 
     def wait(self, timeout=START_S):
@@ -68,7 +69,7 @@ class Daemon:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.wait()
-                pytest.fail(f'espat {self.args} did not end on SIGTERM; {self.err.decode()}')
+                pytest.fail(f'espat {self.args} did not end on SIGTERM; {self.err.decode(errors="replace")}')
         for pipe in (self.process.stdout, self.process.stdin):
             if pipe:
                 pipe.close()
@@ -91,12 +92,12 @@ def folder(tmp_path):
 
 @pytest.fixture
 def start(program, folder):
-    """start(args...): a daemon, without waiting for anything."""
+    """start(args...): a daemon, without waiting for anything; env={...} is added to its environment."""
     daemons = []
-    env = {**os.environ, 'XDG_STATE_HOME': str(folder / 'xdg'), 'HOME': str(folder)}
+    own = {**os.environ, 'XDG_STATE_HOME': str(folder / 'xdg'), 'HOME': str(folder)}
 
-    def begin(*args, program=program, **more):
-        daemons.append(Daemon(program, args, env, **more))
+    def begin(*args, program=program, env=None, **more):
+        daemons.append(Daemon(program, args, {**own, **(env or {})}, **more))
         return daemons[-1]
 
     yield begin
@@ -138,6 +139,11 @@ def serve():
     yield begin
     for server in running:
         server.close()
+
+
+@pytest.fixture(scope='session')
+def pki(tmp_path_factory):
+    return certificates.Pki(tmp_path_factory.mktemp('pki'))
 
 
 @pytest.fixture

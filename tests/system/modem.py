@@ -248,8 +248,8 @@ class Modem(Port):
                 raise Late(f'{line}: no {wanted!r} within {timeout} s')
             time.sleep(0.005)
 
-    def connect(self, host, port, link=None):
-        address = f'"TCP","{host}",{port}'
+    def connect(self, host, port, link=None, kind='TCP'):
+        address = f'"{kind}","{host}",{port}'
         answer = self.command(f'AT+CIPSTART={address}' if link is None else f'AT+CIPSTART={link},{address}')
         connected = b'CONNECT' if link is None else b'%d,CONNECT' % link
         assert connected in answer, answer
