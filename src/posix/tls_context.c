@@ -166,6 +166,15 @@ static bool offer_alpn(SSL *ssl, const espat_tls_t *settings)
     return size == 0 || SSL_set_alpn_protos(ssl, list, size) == 0;
 }
 
+/* A server takes what the client names first, and may then find that it does not go with a key: the key's suites stand
+ * first. Those of TLS 1.3 go by the hash that a key without its own is for (RFC 8446, 4.2.11). */
+static bool offer_psk(SSL *ssl)
+{
+    return SSL_set_cipher_list(ssl, "DEFAULT:+aECDSA:+aRSA:+aDSS") == 1 &&
+           SSL_set_ciphersuites(ssl, "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:"
+                                     "TLS_AES_256_GCM_SHA384") == 1;
+}
+
 /* Fills what the handshake says and demands; `name` is what host_name makes of host. False: *refusal says why. */
 static bool agree(espat_tls_context_t *context, SSL *ssl, const espat_tls_t *settings, const char *host,
                   const char *name, espat_tls_terms_t *terms, espat_tls_refusal_t *refusal)
@@ -185,6 +194,7 @@ static bool agree(espat_tls_context_t *context, SSL *ssl, const espat_tls_t *set
     if (sni[0]) ok = ok && SSL_set_tlsext_host_name(ssl, sni) == 1;
     ok = ok && offer_alpn(ssl, settings);
     if (settings->psk[0]) {
+        ok = ok && offer_psk(ssl);
         terms->psk = settings->psk;
         terms->hint = settings->hint;
     }

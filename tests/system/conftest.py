@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The daemon under test is named by ESPAT; ESPAT_RELEASE names one without sanitizers, for what only it can show."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -144,6 +145,26 @@ def serve():
 @pytest.fixture(scope='session')
 def pki(tmp_path_factory):
     return certificates.Pki(tmp_path_factory.mktemp('pki'))
+
+
+@pytest.fixture
+def tls_state(folder, pki):
+    """A state folder with certificates: those of index 1 are a stranger's."""
+    return pki.install(folder / 'state', client_ca_0='root', client_ca_1='stranger', client_cert_0='client',
+                       client_key_0='client', client_cert_1='strange-client', client_key_1='strange-client',
+                       server_cert_0='server', server_key_0='server', server_ca_0='root')
+
+
+@pytest.fixture
+def start_tls(start_pty, tls_state):
+    """start_tls(args...): a modem with these certificates (or those `at`), a trace and a host; its daemon is .daemon."""
+    with contextlib.ExitStack() as ports:
+        def begin(*args, trace=True, mux=False, at=tls_state, **more):
+            daemon = start_pty('--state', at, *(['--trace'] if trace else []), *args, state=True, **more)
+            port = ports.enter_context(modem.open_port(daemon.link))
+            port.daemon = daemon
+            return port.prepare(mux)
+        yield begin
 
 
 @pytest.fixture

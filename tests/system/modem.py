@@ -271,6 +271,31 @@ class Modem(Port):
             self.send(view[at:at + portion], link)
 
 
+# ---- SSL links of a modem with a trace (start_tls)
+
+OPEN, REFUSED = [b'CONNECT', b'OK'], [b'ERROR', b'CLOSED']
+
+
+def start_ssl(port, server, host='localhost'):
+    """The answer to AT+CIPSTART, with the CLOSED that follows an ERROR."""
+    answer = port.ask(f'AT+CIPSTART="SSL","{host}",{server.port}', timeout=30)
+    return answer + port.wait_for(b'CLOSED') if answer[-1] == b'ERROR' else answer
+
+
+def traces(port, text):
+    """Waits for the text in the trace."""
+    port.daemon.wait_until(lambda: text.encode() in port.daemon.err, f'"{text}" in the trace')
+
+
+def echoes(port):
+    """Data to an echo server comes back."""
+    before = port.received.get(0, 0)
+    port.send(b'question')
+    port.receive(0, before + 8)
+
+
+# ---- ways to a modem
+
 def open_port(path):
     """A terminal, as a program with pyserial opens it."""
     port = serial.Serial(str(path), 115200, timeout=0, exclusive=False)

@@ -21,45 +21,8 @@ SEED = 20210405
 
 
 @pytest.fixture
-def state(folder, pki):
-    return pki.install(folder / 'state', client_ca_0='root', client_ca_1='stranger', client_cert_0='client',
-                       client_key_0='client', client_cert_1='strange-client', client_key_1='strange-client')
-
-
-@pytest.fixture
-def begin(start_pty, state):
-    """begin(args...): a modem with certificates and a trace; its daemon is .daemon."""
-    with contextlib.ExitStack() as ports:
-        def start(*args, trace=True, mux=False, **more):
-            daemon = start_pty('--state', state, *(['--trace'] if trace else []), *args, state=True, **more)
-            port = ports.enter_context(modem.open_port(daemon.link))
-            port.daemon = daemon
-            return port.prepare(mux)
-        yield start
-
-
-@pytest.fixture
-def tls(begin):
-    return begin()
-
-
-def ssl_start(port, server, host='localhost'):
-    """Its answer, with the CLOSED that follows an ERROR."""
-    answer = port.ask(f'AT+CIPSTART="SSL","{host}",{server.port}', timeout=30)
-    return answer + port.wait_for(b'CLOSED') if answer[-1] == b'ERROR' else answer
-
-
-def traces(port, text):
-    port.daemon.wait_until(lambda: text.encode() in port.daemon.err, f'"{text}" in the trace')
-
-
-def echoes(port):
-    before = port.received.get(0, 0)
-    port.send(b'question')
-    port.receive(0, before + 8)
-
-
-OPEN, REFUSED = [b'CONNECT', b'OK'], [b'ERROR', b'CLOSED']
+def tls(start_tls):
+    return start_tls()
 
 
 # ---- who is verified
@@ -70,14 +33,14 @@ def test_each_auth_mode(tls, pki, serve, auth, version):
     served = Tls(pki.server(version=version, client_ca='root' if auth & 1 else None), servers.echo)
     server = serve(served)
     tls.command(f'AT+CIPSSLCCONF={auth},0,0')
-    assert ssl_start(tls, server) == OPEN
-    echoes(tls)
+    assert modem.start_ssl(tls, server) == modem.OPEN
+    modem.echoes(tls)
     assert b'+CIPSTATUS:0,"SSL","127.0.0.1",' in b''.join(tls.command('AT+CIPSTATUS'))
     assert served.seen[0].version() == ('TLSv1.2' if version == ssl.TLSVersion.TLSv1_2 else 'TLSv1.3')
     assert bool(served.seen[0].getpeercert()) == bool(auth & 1)
     tls.command('AT+CIPCLOSE')
     tls.daemon.wait_until(lambda: served.clean == 1, 'the server sees close_notify')
-    traces(tls, 'server CN = server: ' + ('verified' if auth & 2 else 'NOT VERIFIED'))
+    modem.traces(tls, 'server CN = server: ' + ('verified' if auth & 2 else 'NOT VERIFIED'))
 
 
 @pytest.mark.parametrize('settings, certificate, reason', [
@@ -95,8 +58,8 @@ def test_a_server_is_refused(tls, pki, serve, settings, certificate, reason):
     served = Tls(pki.server(certificate), servers.echo)
     for line in settings:
         tls.command(line)
-    assert ssl_start(tls, serve(served)) == REFUSED
-    traces(tls, reason)
+    assert modem.start_ssl(tls, serve(served)) == modem.REFUSED
+    modem.traces(tls, reason)
     tls.daemon.wait_until(lambda: served.errors, 'the server is told')
     assert 'alert' in str(served.errors[0])
     tls.refused('AT+CIPSEND=1')
@@ -108,8 +71,8 @@ def test_a_server_is_refused(tls, pki, serve, settings, certificate, reason):
 def test_the_name(tls, pki, serve, certificate, name):
     tls.command('AT+CIPSSLCCONF=2,0,0')
     tls.command(f'AT+CIPSSLCCN="{name}"')
-    assert ssl_start(tls, serve(Tls(pki.server(certificate), servers.echo))) == OPEN
-    echoes(tls)
+    assert modem.start_ssl(tls, serve(Tls(pki.server(certificate), servers.echo))) == modem.OPEN
+    modem.echoes(tls)
 
 
 @pytest.mark.parametrize('settings', ['0', '1,1,0'])
@@ -119,9 +82,9 @@ def test_a_client_is_refused(tls, pki, serve, settings):
         server = serve(Tls(pki.server(version=version, client_ca='root'), servers.echo))
         tls.command(f'AT+CIPSSLCCONF={settings}')
         answer = tls.ask(f'AT+CIPSTART="SSL","localhost",{server.port}')
-        assert answer == ([b'ERROR'] if version == ssl.TLSVersion.TLSv1_2 else OPEN)
+        assert answer == ([b'ERROR'] if version == ssl.TLSVersion.TLSv1_2 else modem.OPEN)
         tls.wait_for(b'CLOSED')
-    traces(tls, "the peer's alert")
+    modem.traces(tls, "the peer's alert")
 
 
 @pytest.mark.parametrize('settings, words', [
@@ -129,60 +92,60 @@ def test_a_client_is_refused(tls, pki, serve, settings):
     ('1,6,0', b'NO PRVT_KEY FOUND'), ('1,7,0', b'NO PRVT_KEY FOUND'), ('1,8,0', b'NO PRVT_KEY FOUND'),
     ('2,0,9', b'NO CA FOUND'),
 ])
-def test_what_is_missing(tls, pki, serve, state, settings, words):
-    pki.install(state, client_cert_6='client', client_cert_7='client', client_key_7='server', client_cert_8='client',
+def test_what_is_missing(tls, pki, serve, tls_state, settings, words):
+    pki.install(tls_state, client_cert_6='client', client_cert_7='client', client_key_7='server', client_cert_8='client',
                 client_key_8='client')
-    os.chmod(state / 'certificates/client_key.8.pem', 0o640)
-    (state / 'certificates/client_ca.9.pem').write_text('no certificate\n')
+    os.chmod(tls_state / 'certificates/client_key.8.pem', 0o640)
+    (tls_state / 'certificates/client_ca.9.pem').write_text('no certificate\n')
     server = serve(Tls(pki.server(), servers.echo))
     tls.command(f'AT+CIPSSLCCONF={settings}')
     assert tls.ask(f'AT+CIPSTART="SSL","localhost",{server.port}') == [words, b'ERROR']
     assert tls.quiet(0.1) == b''
     assert not server.connections
     if settings == '1,8,0':
-        traces(tls, 'client_key.8.pem: a private key that others can read (mode 640)')
+        modem.traces(tls, 'client_key.8.pem: a private key that others can read (mode 640)')
 
 
-def test_a_certificate_that_comes_later(tls, pki, serve, state):
+def test_a_certificate_that_comes_later(tls, pki, serve, tls_state):
     server = serve(Tls(pki.server(), servers.echo))
     tls.command('AT+CIPSSLCCONF=2,0,4')
     assert tls.ask(f'AT+CIPSTART="SSL","localhost",{server.port}') == [b'NO CA FOUND', b'ERROR']
-    pki.install(state, client_ca_4='root')
-    assert ssl_start(tls, server) == OPEN
+    pki.install(tls_state, client_ca_4='root')
+    assert modem.start_ssl(tls, server) == modem.OPEN
     tls.command('AT+CIPCLOSE')
-    pki.install(state, client_ca_4='stranger')
-    assert ssl_start(tls, server) == REFUSED
+    pki.install(tls_state, client_ca_4='stranger')
+    assert modem.start_ssl(tls, server) == modem.REFUSED
 
 
 def test_no_state_no_certificates(start_pty, pki, serve):
     server = serve(Tls(pki.server(), servers.echo))
     with modem.open_port(start_pty().link) as port:
         port.prepare()
-        assert ssl_start(port, server) == OPEN
+        assert modem.start_ssl(port, server) == modem.OPEN
         port.command('AT+CIPCLOSE')
         port.command('AT+CIPSSLCCONF=2,0,0')
         assert port.ask(f'AT+CIPSTART="SSL","localhost",{server.port}') == [b'NO CA FOUND', b'ERROR']
 
 
-def test_the_verify_policy(begin, pki, serve):
+def test_the_verify_policy(start_tls, pki, serve):
     """Whatever the AT settings say; the system's authorities do not know ours."""
-    port = begin('--tls-policy', 'verify')
+    port = start_tls('--tls-policy', 'verify')
     good, other = (serve(Tls(pki.server(name), servers.echo)) for name in ('server', 'other'))
-    assert ssl_start(port, good) == REFUSED
+    assert modem.start_ssl(port, good) == modem.REFUSED
     port.command('AT+CIPSSLCCONF=2,0,0')
-    assert ssl_start(port, good) == OPEN
+    assert modem.start_ssl(port, good) == modem.OPEN
     port.command('AT+CIPCLOSE')
-    assert ssl_start(port, other) == REFUSED
-    traces(port, 'not for "localhost"')
+    assert modem.start_ssl(port, other) == modem.REFUSED
+    modem.traces(port, 'not for "localhost"')
     port.command('AT+CIPSSLCCN="other.example"')
-    assert ssl_start(port, other) == OPEN
+    assert modem.start_ssl(port, other) == modem.OPEN
     assert b'NOT VERIFIED' not in port.daemon.err
 
 
-def test_the_systems_authorities(begin, pki, serve):
-    port = begin('--tls-policy=verify', env={'SSL_CERT_FILE': str(pki.cert('root'))})
-    assert ssl_start(port, serve(Tls(pki.server(), servers.echo))) == OPEN
-    echoes(port)
+def test_the_systems_authorities(start_tls, pki, serve):
+    port = start_tls('--tls-policy=verify', env={'SSL_CERT_FILE': str(pki.cert('root'))})
+    assert modem.start_ssl(port, serve(Tls(pki.server(), servers.echo))) == modem.OPEN
+    modem.echoes(port)
 
 
 # ---- what the client says
@@ -195,7 +158,7 @@ def test_sni(tls, pki, serve):
                        ('AT+CIPSSLCSNI=""', '127.0.0.1')):
         if line:
             tls.command(line)
-        assert ssl_start(tls, server, host) == OPEN
+        assert modem.start_ssl(tls, server, host) == modem.OPEN
         tls.command('AT+CIPCLOSE')
     assert names == ['localhost', 'a.example', 'a.example', None]
 
@@ -204,20 +167,20 @@ def test_alpn(tls, pki, serve):
     served = Tls(pki.server(alpn=['http/1.1', 'mqtt']), servers.echo)
     server = serve(served)
     tls.command('AT+CIPSSLCALPN=3,"h2","mqtt","http/1.1"')
-    assert ssl_start(tls, server) == OPEN
-    echoes(tls)
+    assert modem.start_ssl(tls, server) == modem.OPEN
+    modem.echoes(tls)
     assert served.seen[0].selected_alpn_protocol() == 'http/1.1'
-    traces(tls, 'ALPN http/1.1')
+    modem.traces(tls, 'ALPN http/1.1')
     tls.command('AT+CIPCLOSE')
     tls.command('AT+CIPSSLCALPN=0')
-    assert ssl_start(tls, server) == OPEN
-    echoes(tls)
+    assert modem.start_ssl(tls, server) == modem.OPEN
+    modem.echoes(tls)
     assert served.seen[1].selected_alpn_protocol() is None
 
 
 # ---- data
 
-def test_64_mib_each_way(begin, pki, serve, figure):
+def test_64_mib_each_way(start_tls, pki, serve, figure):
     """At once; the release build shows what it can do, when there is one."""
     release = os.environ.get('ESPAT_RELEASE', '')
     more = {'program': release} if os.access(release, os.X_OK) else {}
@@ -245,7 +208,7 @@ def test_64_mib_each_way(begin, pki, serve, figure):
             select.select([connection], writers, [], 1)
         connection.settimeout(30)
 
-    port = begin(trace=False, **more)
+    port = start_tls(trace=False, **more)
     digest = hashlib.sha256()
     port.sinks[0] = digest.update
     port.connect('localhost', serve(Tls(pki.server(), talk)).port, kind='SSL')
@@ -260,9 +223,9 @@ def test_64_mib_each_way(begin, pki, serve, figure):
     figure(f'{size // MIB} MiB each way at once over TLS: {2 * size / seconds / 1e6:.1f} MB/s')
 
 
-def test_five_links_at_once(begin, pki, serve):
+def test_five_links_at_once(start_tls, pki, serve):
     size = 2 * MIB
-    port = begin(trace=False, mux=True)
+    port = start_tls(trace=False, mux=True)
     sinks, digests = [], []
     for link in range(5):
         sink = servers.Sink()
@@ -291,7 +254,7 @@ def test_passive(tls, pki, serve):
         go_on.wait(30)
 
     tls.command('AT+CIPRECVMODE=1')
-    assert ssl_start(tls, serve(Tls(pki.server(), talk))) == OPEN
+    assert modem.start_ssl(tls, serve(Tls(pki.server(), talk))) == modem.OPEN
     got = bytearray()
     while len(got) < len(data):
         length = int(tls.command('AT+CIPRECVLEN?')[-1].split(b':')[1].split(b',')[0])
@@ -325,7 +288,7 @@ def test_what_came_before_the_end(tls, pki, serve, end):
             servers.reset(raw)
         raw.close()
 
-    assert ssl_start(tls, serve(Tls(pki.server(), talk))) == OPEN
+    assert modem.start_ssl(tls, serve(Tls(pki.server(), talk))) == modem.OPEN
     digest = hashlib.sha256()
     tls.sinks[0] = digest.update
     tls.receive(0, len(data))
@@ -334,7 +297,7 @@ def test_what_came_before_the_end(tls, pki, serve, end):
     if end == 'close_notify':
         assert b'cut without close_notify' not in tls.daemon.err
     else:
-        traces(tls, 'cut without close_notify')
+        modem.traces(tls, 'cut without close_notify')
 
 
 def test_passthrough_comes_back(tls, pki, serve):
@@ -352,7 +315,7 @@ def test_passthrough_comes_back(tls, pki, serve):
     served = Tls(pki.server(), talk)
     tls.command('AT+CIPSSLCCONF=3,0,0')
     tls.command('AT+CIPRECONNINTV=1')
-    assert ssl_start(tls, serve(served)) == OPEN
+    assert modem.start_ssl(tls, serve(served)) == modem.OPEN
     tls.command('AT+CIPMODE=1')
     tls.write(b'AT+CIPSEND\r\n')
     tls.take_until(b'>')
@@ -373,11 +336,11 @@ def test_passthrough_comes_back(tls, pki, serve):
     assert tls.daemon.err.count(b'CN = server: verified') == 3
 
 
-def test_passthrough_from_the_start(begin, pki, serve):
+def test_passthrough_from_the_start(start_tls, pki, serve):
     """AT+SAVETRANSLINK with "SSL", and the certificates that AT+CIPSSLCCONF stored."""
     served = Tls(pki.server(client_ca='root'), servers.echo)
     server = serve(served)
-    port = begin()
+    port = start_tls()
     port.command('AT+CIPSSLCCONF=3,0,0')
     port.command(f'AT+SAVETRANSLINK=1,"localhost",{server.port},"SSL"')
     port.write(b'AT+RST\r\n')
@@ -386,13 +349,13 @@ def test_passthrough_from_the_start(begin, pki, serve):
     port.daemon.wait_until(lambda: b'open from' in port.daemon.err, 'it is open')
     port.write(b'question')
     assert port.take(8) == b'question'
-    traces(port, 'CN = server: verified')
+    modem.traces(port, 'CN = server: verified')
 
 
-def test_the_chips_limit(begin, pki, serve):
+def test_the_chips_limit(start_tls, pki, serve):
     """The ESP8266 has memory for one SSL link."""
     server = serve(Tls(pki.server(), servers.echo))
-    port = begin('--chip', 'esp8266', mux=True)
+    port = start_tls('--chip', 'esp8266', mux=True)
     port.connect('localhost', server.port, 0, kind='SSL')
     port.refused(f'AT+CIPSTART=1,"SSL","localhost",{server.port}')
     port.command('AT+CIPCLOSE=0')
