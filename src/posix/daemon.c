@@ -125,6 +125,7 @@ int espat_daemon_run(espat_daemon_t *d)
     }
     if (!espat_iface_find(&d->iface, o->iface)) return 1;
     if (!espat_folder_open(&d->folder, o)) return 1;
+    espat_tls_context_init(&d->tls, &d->folder, o->tls_verify);
     if (uv_loop_init(&d->loop) != 0) {
         espat_report_line("cannot make the event loop: no descriptor or memory left");
         return 1;
@@ -141,6 +142,7 @@ int espat_daemon_run(espat_daemon_t *d)
     for (unsigned i = 0; i < d->count; i++)
         free(d->modems[i]);
     free(d->modems);
+    espat_tls_context_close(&d->tls);
     espat_folder_close(&d->folder);
     espat_trace_close(&d->trace);
     return d->status;

@@ -8,6 +8,7 @@
 #include "iface.h"
 #include "modem.h"
 #include "options.h"
+#include "tls_context.h"
 #include "trace.h"
 
 #define ESPAT_BUFFER_BYTES 65536
@@ -19,6 +20,7 @@ typedef struct espat_daemon {
     espat_folder_t folder;
     espat_iface_t iface;
     espat_dns_t dns;
+    espat_tls_context_t tls;
     struct {
         int fd; /* inotify, made for the first PTY */
         espat_watch_t *watch;

@@ -34,6 +34,7 @@ typedef struct espat_options {
     espat_ip_t listen_ip; /* family 0: the interface's */
     uint16_t dns_port;    /* of servers that AT+CIPDNS names */
     uint16_t sntp_port;
+    bool tls_verify; /* --tls-policy */
     const espat_profile_t *profile;
     const char *join_ssid, *join_password;
     espat_radio_ap_t aps[ESPAT_RADIO_APS];
