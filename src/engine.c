@@ -205,9 +205,9 @@ static bool message(espat_t *e)
 static void step(espat_t *e)
 {
     if (e->power != ESPAT_POWER_ON) return;
-    espat_relay_step(e);
-    espat_listen_step(e);
-    espat_sntp_step(e);
+    if (e->passthrough.on || espat_relay_busy(e)) espat_relay_step(e);
+    if (e->server.on) espat_listen_step(e);
+    if (e->sntp.state != ESPAT_SNTP_OFF) espat_sntp_step(e);
 }
 
 static void settle(espat_t *e)

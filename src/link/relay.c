@@ -182,7 +182,7 @@ void espat_relay_step(espat_t *e)
 {
     espat_link_t *l = &e->links[0];
     const espat_resolve_t *r = espat_resolve_get(e, ESPAT_RESOLVER_PASSTHROUGH);
-    if (!espat_link_is_open(e, 0) && e->passthrough.out.used != 0) drop_output(e);
+    if (e->passthrough.out.used != 0 && !espat_link_is_open(e, 0)) drop_output(e);
     if (!e->passthrough.on) return;
     if (l->state == ESPAT_LINK_OPEN) {
         e->passthrough.retry_due = false;

@@ -331,11 +331,13 @@ bool espat_softap_kick(espat_t *e, const espat_mac_t *mac)
     espat_softap_station_t *s;
     if (mac == NULL) {
         e->softap.kick_all_due = true;
+        e->softap.kick_any_due = true;
         return true;
     }
     s = find_station(e, mac);
     if (s == NULL || s->left_due) return false;
     s->kick_due = true;
+    e->softap.kick_any_due = true;
     return true;
 }
 
@@ -357,6 +359,7 @@ static void station_joined(espat_t *e, const espat_mac_t *mac)
 static void station_event(espat_t *e, const espat_event_t *event)
 {
     espat_softap_station_t *s = find_station(e, &event->u.station.mac);
+    e->softap.message_due = true;
     if (event->kind == ESPAT_EVENT_STATION_JOINED) {
         station_joined(e, &event->u.station.mac);
     } else if (s == NULL || s->left_due) {
@@ -479,6 +482,7 @@ static bool fetch(bool *due)
 
 static bool kick_action(espat_t *e, espat_action_t *action)
 {
+    if (!e->softap.kick_any_due) return false;
     action->u.kick = (espat_action_kick_t){ .all = fetch(&e->softap.kick_all_due) };
     for (size_t i = 0; i < ESPAT_CFG_SOFTAP_STATIONS && !action->u.kick.all; i++) {
         espat_softap_station_t *s = &e->softap.stations[i];
@@ -487,6 +491,7 @@ static bool kick_action(espat_t *e, espat_action_t *action)
         action->u.kick.mac = s->mac;
         return true;
     }
+    e->softap.kick_any_due = false; /* this is the last one */
     if (action->u.kick.all) action->kind = ESPAT_ACTION_KICK;
     return action->u.kick.all;
 }
