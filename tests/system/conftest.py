@@ -12,7 +12,7 @@ import time
 import pytest
 
 import modem
-import pki as certificates
+import authority
 import servers
 
 START_S = 15
@@ -148,7 +148,7 @@ def serve():
 
 @pytest.fixture(scope='session')
 def pki(tmp_path_factory):
-    return certificates.Pki(tmp_path_factory.mktemp('pki'))
+    return authority.Authority(tmp_path_factory.mktemp('pki'))
 
 
 @pytest.fixture
