@@ -9,7 +9,7 @@ DEPS   ?= tools/install-deps
 JOBS   ?= $(shell nproc)
 
 configure_and_build = cmake --preset $(1) >/dev/null && cmake --build --preset $(1) -j $(JOBS)
-sources             = $(shell find include src tests bench -name '*.[ch]' 2>/dev/null | sort)
+sources             = $(shell find include src tests bench examples -name '*.[ch]' 2>/dev/null | sort)
 tidied              = $(shell find src -name '*.c' | sort)
 
 .PHONY: build run test bench cov lint format fuzz install clean help
@@ -24,6 +24,7 @@ run: build  ## build and start a modem at $(PTY); other options: make run ARGS='
 
 test:  ## build with sanitizers and run every test
 	@$(DEPS)
+	@$(call configure_and_build,release)
 	@$(call configure_and_build,dev)
 	@ctest --test-dir build/dev --output-on-failure --no-tests=error -j 2
 
@@ -40,7 +41,7 @@ cov:  ## coverage of src/ without the daemon; fails below 95 % of lines
 	@gcovr --root . --filter src/ --exclude src/posix/ --fail-under-line 95 build/cov
 	@gcovr --root . --filter src/ --exclude src/posix/ --branches --print-summary -o build/cov/branches.txt build/cov
 
-lint:  ## format, clang-tidy, a build with clang, the layers and the Cortex-M build
+lint:  ## format, clang-tidy, a build with clang, the layers, the documents and the Cortex-M build
 	@$(DEPS)
 	@clang-format --dry-run -Werror $(sources)
 	@$(call configure_and_build,clang)
@@ -48,6 +49,7 @@ lint:  ## format, clang-tidy, a build with clang, the layers and the Cortex-M bu
 	    || { grep -v 'warnings\? generated' build/tidy.log >&2; exit 1; }
 	@$(call configure_and_build,arm)
 	@tools/check-layers
+	@tools/check-docs
 
 format:  ## rewrite the C files in the house's format
 	@clang-format -i $(sources)

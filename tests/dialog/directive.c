@@ -57,6 +57,52 @@ static bool net_data(player_t *p, scan_t *s, uint8_t link)
     return acts(p, good);
 }
 
+/* datagram "bytes" [from=1.2.3.4:5] */
+static bool net_datagram(player_t *p, scan_t *s, uint8_t link)
+{
+    sim_bytes_t bytes = { 0 };
+    espat_ip_t from = { 0 };
+    uint16_t port = 0;
+    bool good = scan_strings(s, &bytes);
+    good = good && (!scan_text(s, "from=") || scan_ip_port(s, &from, &port)) && scan_end(s);
+    if (good && !sim_datagram_send(&p->sim, link, &from, port, bytes.data, bytes.size))
+        player_fail(p, "link %u is no open UDP link", link);
+    sim_bytes_free(&bytes);
+    return acts(p, good);
+}
+
+static bool same_ip(const espat_ip_t *a, const espat_ip_t *b)
+{
+    return a->family == b->family && memcmp(a->ip, b->ip, a->family == 6 ? 16 : a->family) == 0;
+}
+
+/* got-datagram "bytes" [to=1.2.3.4:5], or none */
+static bool net_got_datagram(player_t *p, scan_t *s, sim_link_t *l)
+{
+    sim_bytes_t want = { 0 };
+    espat_ip_t to = l->asked.remote;
+    uint16_t port = l->asked.remote_port;
+    const sim_datagram_t *got = l->gone.count ? &l->gone.list[0] : NULL;
+    if (scan_word(s, "none")) {
+        if (got)
+            player_fail_bytes(p, "the modem should have sent no datagram", &want, "it sent", &got->bytes);
+        return scan_end(s);
+    }
+    bool good = scan_strings(s, &want);
+    good = good && (!scan_text(s, "to=") || scan_ip_port(s, &to, &port)) && scan_end(s);
+    if (good && !got)
+        player_fail(p, "the modem has sent no datagram");
+    else if (good && (want.size != got->bytes.size ||
+                      (want.size && memcmp(want.data, got->bytes.data, want.size) != 0)))
+        player_fail_bytes(p, "the modem should have sent", &want, "                  it sent", &got->bytes);
+    else if (good && (!same_ip(&to, &got->ip) || port != got->port))
+        player_fail(p, "the datagram went to %u.%u.%u.%u:%u", got->ip.ip[0], got->ip.ip[1], got->ip.ip[2],
+                    got->ip.ip[3], got->port);
+    sim_datagram_drop(&l->gone);
+    sim_bytes_free(&want);
+    return good;
+}
+
 /* What becomes of a connect that waits. False: not such a word. */
 static bool net_answer(player_t *p, scan_t *s, uint8_t link, bool *good)
 {
@@ -88,6 +134,8 @@ static bool net_link(player_t *p, scan_t *s, uint8_t link)
     bool good;
     if (scan_word(s, "got")) return net_got(p, s, l);
     if (scan_word(s, "data")) return net_data(p, s, link);
+    if (scan_word(s, "datagram")) return net_datagram(p, s, link);
+    if (scan_word(s, "got-datagram")) return net_got_datagram(p, s, l);
     if (net_answer(p, s, link, &good)) return good;
     if (scan_word(s, "close")) {
         if (!sim_net_end(&p->sim, link)) player_fail(p, "link %u is not open", link);
@@ -101,15 +149,55 @@ static bool net_link(player_t *p, scan_t *s, uint8_t link)
     } else if (scan_word(s, "take") && scan_number(s, 1, 1000000, &number)) {
         if (!l->stalled) player_fail(p, "link %u is not stalled", link);
         l->allowance += (size_t)number;
+    } else if (scan_word(s, "send-fails")) {
+        l->send_fails = true;
     } else {
         return false;
     }
     return acts(p, scan_end(s));
 }
 
+/* What becomes of a wish to listen; the socket breaks. */
+static bool net_listen(player_t *p, scan_t *s)
+{
+    static const struct {
+        const char *word;
+        sim_listen_mode_t mode;
+    } modes[] = { { "auto", SIM_LISTEN_AUTO }, { "fail", SIM_LISTEN_FAIL }, { "hold", SIM_LISTEN_HOLD } };
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        if (!scan_word(s, modes[i].word)) continue;
+        sim_listen_set(&p->sim, modes[i].mode);
+        return scan_end(s);
+    }
+    if (!scan_word(s, "break")) return false;
+    if (!sim_listen_break(&p->sim)) player_fail(p, "the modem does not listen");
+    return scan_end(s);
+}
+
+/* accept [refused] from=1.2.3.4:5 [port=7] */
+static bool net_accept(player_t *p, scan_t *s)
+{
+    espat_ip_t from;
+    uint16_t from_port;
+    int64_t port = 0;
+    bool refused = scan_word(s, "refused");
+    if (!scan_text(s, "from=") || !scan_ip_port(s, &from, &from_port)) return false;
+    if (scan_text(s, "port=") && !scan_number(s, 1, 65535, &port)) return false;
+    if (!scan_end(s)) return false;
+    bool listens = p->sim.listen.phase == SIM_OPEN;
+    uint8_t link = sim_listen_connect(&p->sim, &from, from_port, (uint16_t)port);
+    if (refused && link < ESPAT_CFG_LINKS) player_fail(p, "the client became link %u", link);
+    if (!refused && !listens) player_fail(p, "the modem does not listen");
+    if (!refused && listens && link >= ESPAT_CFG_LINKS)
+        player_fail(p, "the modem has no place for the client");
+    return true;
+}
+
 static bool net(player_t *p, scan_t *s)
 {
     int64_t link;
+    if (scan_word(s, "listen")) return acts(p, net_listen(p, s));
+    if (scan_word(s, "accept")) return acts(p, net_accept(p, s));
     if (scan_word(s, "dns")) return acts(p, net_dns(p, s));
     if (scan_number(s, 0, ESPAT_CFG_LINKS - 1, &link)) return net_link(p, s, (uint8_t)link);
     bool hold = scan_word(s, "hold");
@@ -119,11 +207,6 @@ static bool net(player_t *p, scan_t *s)
 }
 
 /* ---------------------------------------------------------------- what the port was asked for */
-
-static bool same_ip(const espat_ip_t *a, const espat_ip_t *b)
-{
-    return a->family == b->family && memcmp(a->ip, b->ip, a->family == 6 ? 16 : a->family) == 0;
-}
 
 static bool open_type(scan_t *s, espat_link_type_t *type)
 {
@@ -146,6 +229,10 @@ static bool open_fields(scan_t *s, espat_action_open_t *want, char *host, size_t
             want->keep_alive_s = (uint16_t)number;
         else if (scan_text(s, "localport=") && scan_number(s, 0, 65535, &number))
             want->local_port = (uint16_t)number;
+        else if (scan_text(s, "linger=") && scan_number(s, -1, INT32_MAX, &number))
+            want->linger_s = (int32_t)number;
+        else if (scan_text(s, "nodelay=") && scan_number(s, 0, 1, &number))
+            want->nodelay = number != 0;
         else if (scan_text(s, "local="))
             scan_ip(s, &want->local);
         else if (!scan_text(s, "host=") || !scan_quoted_text(s, host, room))
@@ -166,7 +253,7 @@ static bool open_link(player_t *p, scan_t *s)
         if (seen) player_fail(p, "the port was asked to open link %d", (int)link);
         return scan_end(s);
     }
-    espat_action_open_t want = { 0 };
+    espat_action_open_t want = { .linger_s = -1 };
     char host[ESPAT_HOST_CHARS + 1] = "";
     if (!open_type(s, &want.type) || !scan_ip_port(s, &want.remote, &want.remote_port) ||
         !open_fields(s, &want, host, sizeof host))
@@ -181,10 +268,149 @@ static bool open_link(player_t *p, scan_t *s)
         player_fail(p, "keepalive=%u was asked for", got->keep_alive_s);
     else if (!same_ip(&want.local, &got->local) || want.local_port != got->local_port)
         player_fail(p, "another local address, or localport=%u, was asked for", got->local_port);
+    else if (want.linger_s != got->linger_s || want.nodelay != got->nodelay)
+        player_fail(p, "linger=%d nodelay=%d was asked for", (int)got->linger_s, got->nodelay);
     else if (host[0] && strcmp(host, got->host) != 0)
         player_fail(p, "host=\"%s\" was asked for", got->host);
     return true;
 }
+
+static bool options(player_t *p, scan_t *s)
+{
+    int64_t link, linger = -1, nodelay = 0;
+    if (!scan_number(s, 0, ESPAT_CFG_LINKS - 1, &link)) return false;
+    sim_link_t *l = &p->sim.links[link];
+    bool seen = l->options_seen;
+    l->options_seen = false;
+    if (scan_word(s, "none")) {
+        if (seen) player_fail(p, "the port was asked to set options of link %d", (int)link);
+        return scan_end(s);
+    }
+    if (scan_text(s, "linger=") && !scan_number(s, -1, INT32_MAX, &linger)) return false;
+    if (scan_text(s, "nodelay=") && !scan_number(s, 0, 1, &nodelay)) return false;
+    if (!seen)
+        player_fail(p, "the port was not asked to set options of link %d", (int)link);
+    else if (linger != l->options.linger_s || (nodelay != 0) != l->options.nodelay)
+        player_fail(p, "linger=%d nodelay=%d was asked for", (int)l->options.linger_s, l->options.nodelay);
+    return scan_end(s);
+}
+
+static bool listen(player_t *p, scan_t *s)
+{
+    sim_listen_t *l = &p->sim.listen;
+    int64_t port;
+    bool seen = l->seen;
+    l->seen = false;
+    if (scan_word(s, "none")) {
+        if (seen) player_fail(p, "the port was asked to listen on %u", l->port);
+        return scan_end(s);
+    }
+    if (!scan_number(s, 1, 65535, &port)) return false;
+    if (!seen)
+        player_fail(p, "the port was not asked to listen");
+    else if (l->port != port)
+        player_fail(p, "the port was asked to listen on %u", l->port);
+    return scan_end(s);
+}
+
+static bool unlisten(player_t *p, scan_t *s)
+{
+    bool none = scan_word(s, "none");
+    bool seen = p->sim.listen.closed_seen;
+    p->sim.listen.closed_seen = false;
+    if (seen == none)
+        player_fail(p, seen ? "the port was asked to stop listening"
+                            : "the port was not asked to stop listening");
+    return scan_end(s);
+}
+
+static bool dropped(player_t *p, scan_t *s)
+{
+    int64_t number;
+    if (!scan_number(s, 0, UINT32_MAX, &number)) return false;
+    if (number != p->sim.dropped) player_fail(p, "%u datagrams were dropped", p->sim.dropped);
+    p->sim.dropped = 0;
+    return scan_end(s);
+}
+
+/* ---------------------------------------------------------------- echo requests and clocks */
+
+/* ADDRESS 12ms, silent, unreachable or local-error */
+static bool ping(player_t *p, scan_t *s)
+{
+    sim_echo_t echo = { .why = ESPAT_NET_OK };
+    int64_t ms;
+    if (!scan_ip(s, &echo.ip)) return false;
+    if (scan_word(s, "silent"))
+        echo.silent = true;
+    else if (scan_word(s, "unreachable"))
+        echo.why = ESPAT_NET_UNREACHABLE;
+    else if (scan_word(s, "local-error"))
+        echo.why = ESPAT_NET_LOCAL;
+    else if (scan_number(s, 0, 100000, &ms) && scan_word(s, "ms"))
+        echo.ms = (uint32_t)ms;
+    else
+        return false;
+    return scan_end(s) && sim_probe_echo(&p->sim, &echo);
+}
+
+/* An address, or none. False: not understood. */
+static bool address_asked(player_t *p, scan_t *s, bool *seen, const espat_ip_t *got)
+{
+    espat_ip_t want;
+    bool was = *seen;
+    *seen = false;
+    if (scan_word(s, "none")) {
+        if (was) player_fail(p, "%u.%u.%u.%u was asked", got->ip[0], got->ip[1], got->ip[2], got->ip[3]);
+        return scan_end(s);
+    }
+    if (!scan_ip(s, &want)) return false;
+    if (!was)
+        player_fail(p, "nobody was asked");
+    else if (!same_ip(&want, got))
+        player_fail(p, "%u.%u.%u.%u was asked", got->ip[0], got->ip[1], got->ip[2], got->ip[3]);
+    return scan_end(s);
+}
+
+static bool pinged(player_t *p, scan_t *s)
+{
+    return address_asked(p, s, &p->sim.ping_seen, &p->sim.pinged);
+}
+
+/* ADDRESS [fault] TIME [after=300ms]; silent, fails and raw have no time. */
+static bool sntp(player_t *p, scan_t *s)
+{
+    static const struct {
+        const char *word;
+        sim_clock_kind_t kind;
+    } kinds[] = {
+        { "silent", SIM_CLOCK_SILENT },
+        { "fails", SIM_CLOCK_FAILS },
+        { "short", SIM_CLOCK_SHORT },
+        { "kiss", SIM_CLOCK_KISS },
+        { "unsynchronised", SIM_CLOCK_UNSYNCHRONISED },
+        { "cookie", SIM_CLOCK_COOKIE },
+        { "client", SIM_CLOCK_CLIENT },
+        { "raw", SIM_CLOCK_RAW },
+    };
+    sim_clock_t clock = { .since = p->sim.now };
+    int64_t after = 0;
+    if (scan_word(s, "asked")) return address_asked(p, s, &p->sim.sntp_seen, &p->sim.sntp_asked);
+    if (!scan_ip(s, &clock.ip)) return false;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (scan_word(s, kinds[i].word)) clock.kind = kinds[i].kind;
+    }
+    if (clock.kind == SIM_CLOCK_RAW) {
+        if (!scan_strings(s, &clock.raw)) return false;
+    } else if (clock.kind != SIM_CLOCK_SILENT && clock.kind != SIM_CLOCK_FAILS) {
+        if (!scan_date(s, &clock.unix_ms)) return false;
+    }
+    if (scan_text(s, "after=") && !(scan_number(s, 0, 1000000, &after) && scan_word(s, "ms"))) return false;
+    clock.after_ms = (uint32_t)after;
+    return acts(p, scan_end(s) && sim_probe_clock(&p->sim, &clock));
+}
+
+/* ---------------------------------------------------------------- names and the line */
 
 static bool closed(player_t *p, scan_t *s)
 {
@@ -193,6 +419,25 @@ static bool closed(player_t *p, scan_t *s)
     if (!p->sim.links[link].close_seen) player_fail(p, "the port was not asked to close link %d", (int)link);
     p->sim.links[link].close_seen = false;
     return scan_end(s);
+}
+
+/* by=1.1.1.1,8.8.8.8 or by=system: which servers were to be asked. */
+static bool asked_by(player_t *p, scan_t *s)
+{
+    size_t n = 0;
+    if (scan_word(s, "system")) {
+        if (p->sim.server_count) player_fail(p, "%zu name servers were to be asked", p->sim.server_count);
+        return true;
+    }
+    do {
+        espat_ip_t ip;
+        if (!scan_ip(s, &ip)) return false;
+        if (n >= p->sim.server_count || !same_ip(&ip, &p->sim.servers_asked[n]))
+            player_fail(p, "name server %zu is another one", n + 1);
+        n++;
+    } while (scan_text(s, ","));
+    if (n != p->sim.server_count) player_fail(p, "%zu name servers were to be asked", p->sim.server_count);
+    return true;
 }
 
 static bool asked(player_t *p, scan_t *s)
@@ -209,6 +454,7 @@ static bool asked(player_t *p, scan_t *s)
         player_fail(p, "the resolver was not asked");
     else if (strcmp(name, p->sim.name_asked) != 0)
         player_fail(p, "the resolver was asked for \"%s\"", p->sim.name_asked);
+    if (scan_text(s, "by=") && !asked_by(p, s)) return false;
     return scan_end(s);
 }
 
@@ -324,8 +570,11 @@ void directive_play(player_t *p)
         const char *word;
         bool (*play)(player_t *p, scan_t *s); /* false: not understood */
     } directives[] = {
-        { "net", net },   { "open", open_link }, { "closed", closed }, { "asked", asked }, { "uart", uart },
-        { "wifi", wifi }, { "softap", softap },  { "store", store },   { "power", power }, { "host", host },
+        { "net", net },           { "open", open_link },  { "closed", closed },   { "asked", asked },
+        { "uart", uart },         { "wifi", wifi },       { "softap", softap },   { "store", store },
+        { "power", power },       { "host", host },       { "options", options }, { "listen", listen },
+        { "unlisten", unlisten }, { "dropped", dropped }, { "ping", ping },       { "pinged", pinged },
+        { "sntp", sntp },
     };
     scan_t s = { p->line->text };
     for (size_t i = 0; i < sizeof directives / sizeof directives[0]; i++) {

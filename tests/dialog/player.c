@@ -247,7 +247,8 @@ static void play_end(player_t *p)
 {
     check_quiet(p, "the end");
     for (size_t i = 0; i < ESPAT_CFG_LINKS; i++) {
-        const sim_bytes_t *got = &p->sim.links[i].got;
+        const sim_link_t *l = &p->sim.links[i];
+        const sim_bytes_t *got = l->gone.count ? &l->gone.list[0].bytes : &l->got;
         if (got->size == 0) continue;
         char *text = sim_bytes_quote(got->data, got->size, SHOWN_BYTES);
         player_fail(p, "link %zu sent what no line asked for: %s", i, text);
@@ -285,6 +286,7 @@ static sim_config_t configuration(const player_t *p, const espat_profile_t *prof
     config.radio.ip = (espat_ip_t){ 4, { 10, 0, 0, 2 } };
     config.radio.gateway = (espat_ip_t){ 4, { 10, 0, 0, 1 } };
     config.radio.netmask = (espat_ip_t){ 4, { 255, 255, 255, 0 } };
+    memcpy(config.radio.dns, c->dns, sizeof config.radio.dns);
     return config;
 }
 

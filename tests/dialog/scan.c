@@ -134,7 +134,7 @@ bool scan_quoted_text(scan_t *s, char *out, size_t room)
     return good;
 }
 
-bool scan_bytes(scan_t *s, sim_bytes_t *out)
+bool scan_strings(scan_t *s, sim_bytes_t *out)
 {
     do {
         int64_t times = 1;
@@ -145,7 +145,43 @@ bool scan_bytes(scan_t *s, sim_bytes_t *out)
             sim_bytes_add(out, bytes.data, bytes.size);
         sim_bytes_free(&bytes);
         if (!good) return false;
-    } while (!scan_end(s));
+        skip_blanks(s);
+    } while (*s->p == '"' || (*s->p >= '0' && *s->p <= '9'));
+    return true;
+}
+
+bool scan_bytes(scan_t *s, sim_bytes_t *out)
+{
+    return scan_strings(s, out) && scan_end(s);
+}
+
+/* ---------------------------------------------------------------- dates */
+
+/* Days from 1 January 1970 to 1 January of a year. */
+static int64_t days_before(int64_t year)
+{
+    int64_t y = year - 1;
+    return 365 * (year - 1970) + (y / 4 - y / 100 + y / 400) - (1969 / 4 - 1969 / 100 + 1969 / 400);
+}
+
+static bool leap(int64_t year)
+{
+    return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+}
+
+bool scan_date(scan_t *s, int64_t *unix_ms)
+{
+    static const int before[] = { 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334 };
+    int64_t year, month, day, hour, minute, second, ms = 0;
+    if (!scan_number(s, 1970, 2200, &year) || !scan_text(s, "-") || !scan_number(s, 1, 12, &month) ||
+        !scan_text(s, "-") || !scan_number(s, 1, 31, &day) || !scan_text(s, "T") ||
+        !scan_number(s, 0, 23, &hour) || !scan_text(s, ":") || !scan_number(s, 0, 59, &minute) ||
+        !scan_text(s, ":") || !scan_number(s, 0, 59, &second))
+        return false;
+    if (scan_text(s, ".") && !scan_number(s, 0, 999, &ms)) return false;
+    if (!scan_text(s, "Z")) return false;
+    int64_t days = days_before(year) + before[month - 1] + (month > 2 && leap(year)) + day - 1;
+    *unix_ms = (((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + ms;
     return true;
 }
 

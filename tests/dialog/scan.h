@@ -36,6 +36,12 @@ bool scan_quoted_text(scan_t *s, char *out, size_t room);
 /* One or more of [N*]"bytes", to the end of the line; added to *out. */
 bool scan_bytes(scan_t *s, sim_bytes_t *out);
 
+/* The same as far as the strings go: something else may follow. */
+bool scan_strings(scan_t *s, sim_bytes_t *out);
+
+/* 2026-11-23T10:00:00Z or with milliseconds 2026-11-23T10:00:00.250Z, from 1970 on, as milliseconds of Unix time. */
+bool scan_date(scan_t *s, int64_t *unix_ms);
+
 /* 192.0.2.1 or 2001:db8::1; with a port 192.0.2.1:80 or [2001:db8::1]:80. */
 bool scan_ip(scan_t *s, espat_ip_t *out);
 bool scan_ip_port(scan_t *s, espat_ip_t *out, uint16_t *port);

@@ -135,10 +135,20 @@ static bool parse_ap(script_case_t *c, scan_t *s)
     return scan_end(s);
 }
 
+static bool parse_dns(script_case_t *c, scan_t *s)
+{
+    size_t n = 0;
+    do {
+        if (n == ESPAT_DNS_SERVERS || !scan_ip(s, &c->dns[n++])) return false;
+    } while (scan_text(s, ","));
+    return scan_end(s);
+}
+
 /* True when the line belongs to the header; *good: and is understood. */
 static bool parse_header(script_case_t *c, const char *text, bool *good)
 {
     scan_t s = { text };
+    bool wifi = false;
     *good = false;
     if (scan_word(&s, "start"))
         *good = parse_start(c, &s);
@@ -146,8 +156,10 @@ static bool parse_header(script_case_t *c, const char *text, bool *good)
         *good = parse_option(c, &s);
     else if (scan_word(&s, "needs"))
         *good = parse_needs(c, &s);
-    else if (scan_word(&s, "wifi") && scan_word(&s, "ap"))
+    else if ((wifi = scan_word(&s, "wifi")) && scan_word(&s, "ap"))
         *good = parse_ap(c, &s);
+    else if (wifi && scan_word(&s, "dns"))
+        *good = parse_dns(c, &s);
     else
         return false;
     return true;

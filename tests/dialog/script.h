@@ -38,6 +38,7 @@ typedef struct script_case {
     uint32_t baud;
     espat_mac_t mac;
     size_t needs_window, needs_send;
+    espat_ip_t dns[ESPAT_DNS_SERVERS];
     espat_radio_ap_t aps[ESPAT_RADIO_APS];
     char passwords[ESPAT_RADIO_APS][ESPAT_PASSWORD_CHARS + 1];
     size_t ap_count;

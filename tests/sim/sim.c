@@ -71,12 +71,19 @@ void sim_free(sim_t *s)
     for (size_t i = 0; i < ESPAT_CFG_LINKS; i++) {
         sim_bytes_free(&s->links[i].outside);
         sim_bytes_free(&s->links[i].got);
+        sim_datagram_forget(&s->links[i].coming);
+        sim_datagram_forget(&s->links[i].gone);
+        free(s->links[i].coming.list);
+        free(s->links[i].gone.list);
     }
+    sim_probe_free(s);
 }
 
 static void forget_pending(sim_t *s)
 {
     sim_net_restart(s);
+    sim_listen_restart(s);
+    sim_probe_restart(s);
     sim_dns_restart(s);
     sim_store_restart(s);
     espat_radio_restart(&s->radio);
@@ -104,12 +111,15 @@ void sim_event(sim_t *s, const espat_event_t *event)
 static const char *action_name(espat_action_kind_t kind)
 {
     static const char *const names[] = {
-        [ESPAT_ACTION_NONE] = "none",   [ESPAT_ACTION_OPEN] = "open",
-        [ESPAT_ACTION_CLOSE] = "close", [ESPAT_ACTION_RESOLVE] = "resolve",
-        [ESPAT_ACTION_JOIN] = "join",   [ESPAT_ACTION_LEAVE] = "leave",
-        [ESPAT_ACTION_SCAN] = "scan",   [ESPAT_ACTION_SOFTAP] = "softap",
-        [ESPAT_ACTION_KICK] = "kick",   [ESPAT_ACTION_STORE] = "store",
-        [ESPAT_ACTION_UART] = "uart",   [ESPAT_ACTION_RESTART] = "restart",
+        [ESPAT_ACTION_NONE] = "none",       [ESPAT_ACTION_OPEN] = "open",
+        [ESPAT_ACTION_CLOSE] = "close",     [ESPAT_ACTION_RESOLVE] = "resolve",
+        [ESPAT_ACTION_JOIN] = "join",       [ESPAT_ACTION_LEAVE] = "leave",
+        [ESPAT_ACTION_SCAN] = "scan",       [ESPAT_ACTION_SOFTAP] = "softap",
+        [ESPAT_ACTION_KICK] = "kick",       [ESPAT_ACTION_OPTIONS] = "options",
+        [ESPAT_ACTION_LISTEN] = "listen",   [ESPAT_ACTION_UNLISTEN] = "unlisten",
+        [ESPAT_ACTION_PING] = "ping",       [ESPAT_ACTION_SNTP] = "sntp",
+        [ESPAT_ACTION_STORE] = "store",     [ESPAT_ACTION_UART] = "uart",
+        [ESPAT_ACTION_RESTART] = "restart",
     };
     return (size_t)kind < sizeof names / sizeof names[0] && names[kind] ? names[kind] : "unknown";
 }
@@ -148,6 +158,11 @@ static bool do_action(sim_t *s)
     switch (action.kind) {
     case ESPAT_ACTION_OPEN: sim_net_open(s, &action.u.open); break;
     case ESPAT_ACTION_CLOSE: sim_net_close(s, &action.u.close); break;
+    case ESPAT_ACTION_OPTIONS: sim_net_options(s, &action.u.options); break;
+    case ESPAT_ACTION_LISTEN: sim_listen_ask(s, &action.u.listen); break;
+    case ESPAT_ACTION_UNLISTEN: sim_listen_close(s); break;
+    case ESPAT_ACTION_PING: sim_probe_ping(s, &action.u.ping); break;
+    case ESPAT_ACTION_SNTP: sim_probe_sntp(s, &action.u.sntp); break;
     case ESPAT_ACTION_RESOLVE: sim_dns_ask(s, &action.u.resolve); break;
     case ESPAT_ACTION_STORE: sim_store_save(s, action.u.store_serial); break;
     case ESPAT_ACTION_UART: set_line(s, &action.u.uart, waiting); break;
@@ -195,8 +210,8 @@ void sim_pump(sim_t *s)
     bool moved = true;
     while (moved && !s->broken[0]) {
         moved = do_action(s) || sim_net_take(s) || sim_host_drain(s) || do_tick(s) || do_radio(s) ||
-                sim_store_answer(s) || sim_dns_answer(s) || sim_net_answer_all(s) || sim_net_deliver(s) ||
-                sim_host_offer(s);
+                sim_store_answer(s) || sim_dns_answer(s) || sim_listen_answer(s) || sim_probe_answer(s) ||
+                sim_net_answer_all(s) || sim_net_deliver(s) || sim_host_offer(s);
         check(s);
     }
     espat_stats_t stats;
@@ -219,7 +234,9 @@ uint64_t sim_next(const sim_t *s)
 {
     uint64_t modem = espat_deadline(&s->modem);
     uint64_t radio = espat_radio_deadline(&s->radio);
-    return modem < radio ? modem : radio;
+    uint64_t probe = sim_probe_next(s);
+    uint64_t next = modem < radio ? modem : radio;
+    return next < probe ? next : probe;
 }
 
 void sim_advance(sim_t *s, uint64_t to)

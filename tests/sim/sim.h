@@ -31,9 +31,22 @@ typedef struct sim_host {
 
 typedef enum sim_phase { SIM_CLOSED, SIM_OPENING, SIM_OPEN } sim_phase_t;
 
+/* Datagrams in order. */
+typedef struct sim_datagram {
+    espat_ip_t ip; /* the other end */
+    uint16_t port;
+    sim_bytes_t bytes;
+} sim_datagram_t;
+
+typedef struct sim_datagrams {
+    sim_datagram_t *list;
+    size_t count, room;
+} sim_datagrams_t;
+
 /* The network's end of one link. */
 typedef struct sim_link {
     sim_phase_t phase;
+    bool lived; /* gen is that of the last life */
     uint16_t gen;
     espat_action_open_t asked; /* the last ESPAT_ACTION_OPEN; host is below */
     char host[ESPAT_HOST_CHARS + 1];
@@ -42,9 +55,66 @@ typedef struct sim_link {
     sim_bytes_t outside; /* sent by the peer, not yet in the modem's window */
     bool end_due;        /* the peer closes behind it */
     bool stalled;
-    size_t allowance; /* bytes that a stalled peer still takes */
-    sim_bytes_t got;  /* taken by the peer since the test last looked */
+    size_t allowance;             /* bytes that a stalled peer still takes */
+    sim_bytes_t got;              /* taken by the peer since the test last looked */
+    sim_datagrams_t coming, gone; /* of a UDP link: not yet taken by the modem, and sent by it */
+    bool send_fails;              /* the next datagram cannot be sent */
+    bool options_seen;
+    espat_action_options_t options; /* the last ESPAT_ACTION_OPTIONS */
 } sim_link_t;
+
+/* What becomes of ESPAT_ACTION_LISTEN. */
+typedef enum sim_listen_mode { SIM_LISTEN_AUTO, SIM_LISTEN_FAIL, SIM_LISTEN_HOLD } sim_listen_mode_t;
+
+/* The listening socket; OPENING: the answer is due. */
+typedef struct sim_listen {
+    sim_listen_mode_t mode;
+    sim_phase_t phase;
+    uint16_t gen, port;
+    bool seen, closed_seen; /* asked for since the test last looked */
+} sim_listen_t;
+
+#define SIM_HOSTS 16
+
+/* What answers echo requests. */
+typedef struct sim_echo {
+    espat_ip_t ip;
+    bool silent;
+    espat_net_error_t why;
+    uint32_t ms;
+} sim_echo_t;
+
+typedef enum sim_clock_kind {
+    SIM_CLOCK_RIGHT,
+    SIM_CLOCK_SILENT,
+    SIM_CLOCK_FAILS,          /* the request cannot be sent */
+    SIM_CLOCK_SHORT,          /* one byte less than a packet */
+    SIM_CLOCK_KISS,           /* stratum 0 */
+    SIM_CLOCK_UNSYNCHRONISED, /* the leap indicator says so */
+    SIM_CLOCK_COOKIE,         /* it does not repeat the request's transmit time */
+    SIM_CLOCK_CLIENT,         /* the mode of a request */
+    SIM_CLOCK_RAW,            /* these bytes */
+} sim_clock_kind_t;
+
+/* What answers SNTP. */
+typedef struct sim_clock {
+    espat_ip_t ip;
+    sim_clock_kind_t kind;
+    int64_t unix_ms; /* its time at `since`; it goes on */
+    uint64_t since;
+    uint32_t after_ms; /* how long an answer is on its way */
+    sim_bytes_t raw;
+} sim_clock_t;
+
+#define SIM_ANSWERS 8
+
+/* An answer that is on its way. */
+typedef struct sim_answer {
+    bool used;
+    uint64_t at;
+    espat_event_t event; /* the data of ESPAT_EVENT_SNTP is `bytes` */
+    sim_bytes_t bytes;
+} sim_answer_t;
 
 #define SIM_NAMES     16
 #define SIM_ADDRESSES 8
@@ -101,6 +171,19 @@ typedef struct sim {
     sim_question_t questions[ESPAT_RESOLVERS];
     bool name_seen; /* some name was asked for since the test last looked */
     char name_asked[ESPAT_HOST_CHARS + 1];
+    espat_ip_t servers_asked[ESPAT_DNS_SERVERS]; /* that were to be asked for it; none: the system's */
+    size_t server_count;
+    sim_listen_t listen;
+    sim_echo_t echoes[SIM_HOSTS];
+    size_t echo_count;
+    bool ping_seen;
+    espat_ip_t pinged;
+    sim_clock_t clocks[SIM_HOSTS];
+    size_t clock_count;
+    bool sntp_seen;
+    espat_ip_t sntp_asked;
+    sim_answer_t answers[SIM_ANSWERS];
+    uint32_t dropped; /* datagrams that the modem could not keep since the test last looked */
     sim_store_t store;
     espat_uart_t uart; /* the last ESPAT_ACTION_UART */
     bool uart_seen;
@@ -145,6 +228,32 @@ bool sim_net_send(sim_t *s, uint8_t link, const void *p, size_t n);
 bool sim_net_end(sim_t *s, uint8_t link);
 bool sim_net_reset(sim_t *s, uint8_t link);
 
+/* ---------------------------------------------------------------- sim_datagram.c: UDP links */
+
+/* Somebody sends one datagram to a UDP link. False: it is no such link, or not open. */
+bool sim_datagram_send(sim_t *s, uint8_t link, const espat_ip_t *from, uint16_t port, const void *p,
+                       size_t n);
+
+/* The oldest datagram is forgotten. */
+void sim_datagram_drop(sim_datagrams_t *d);
+
+/* ---------------------------------------------------------------- sim_listen.c: the server */
+
+/* What becomes of a wish to listen from now on; what waits is answered unless it is SIM_LISTEN_HOLD. */
+void sim_listen_set(sim_t *s, sim_listen_mode_t mode);
+
+/* The listening socket breaks. False: there is none. */
+bool sim_listen_break(sim_t *s);
+
+/* A client connects. Its link ID; ESPAT_CFG_LINKS: nobody listens, or there is no place. */
+uint8_t sim_listen_connect(sim_t *s, const espat_ip_t *from, uint16_t from_port, uint16_t local_port);
+
+/* ---------------------------------------------------------------- sim_probe.c: echo requests and clocks */
+
+/* What this address answers from now on. False: too many of them. */
+bool sim_probe_echo(sim_t *s, const sim_echo_t *echo);
+bool sim_probe_clock(sim_t *s, const sim_clock_t *clock);
+
 /* ---------------------------------------------------------------- sim_dns.c: names */
 
 /* The name has these addresses; none: it does not exist; silent: questions wait. False: too many names. */
@@ -165,11 +274,28 @@ bool sim_net_take(sim_t *s);
 bool sim_net_deliver(sim_t *s);
 bool sim_dns_answer(sim_t *s);
 bool sim_store_answer(sim_t *s);
+bool sim_datagram_take(sim_t *s, uint8_t link);
+bool sim_datagram_deliver(sim_t *s, uint8_t link);
+bool sim_listen_answer(sim_t *s);
+bool sim_probe_answer(sim_t *s);
+
+/* When the next answer arrives. */
+uint64_t sim_probe_next(const sim_t *s);
 
 void sim_net_open(sim_t *s, const espat_action_open_t *open);
 void sim_net_close(sim_t *s, const espat_action_close_t *close);
 void sim_net_check(sim_t *s);
 unsigned sim_net_open_count(const sim_t *s);
+void sim_net_options(sim_t *s, const espat_action_options_t *options);
+void sim_net_forget(sim_link_t *l);
+void sim_datagram_forget(sim_datagrams_t *d);
+void sim_listen_ask(sim_t *s, const espat_action_listen_t *listen);
+void sim_listen_close(sim_t *s);
+void sim_listen_restart(sim_t *s);
+void sim_probe_ping(sim_t *s, const espat_action_ping_t *ping);
+void sim_probe_sntp(sim_t *s, const espat_action_sntp_t *sntp);
+void sim_probe_restart(sim_t *s);
+void sim_probe_free(sim_t *s);
 void sim_net_restart(sim_t *s);
 void sim_dns_ask(sim_t *s, const espat_action_resolve_t *question);
 void sim_dns_restart(sim_t *s);

@@ -41,6 +41,9 @@ void sim_dns_ask(sim_t *s, const espat_action_resolve_t *question)
     q->serial = question->serial;
     snprintf(q->name, sizeof q->name, "%s", question->name);
     s->name_seen = true;
+    if (question->server_count > ESPAT_DNS_SERVERS) sim_break(s, "too many name servers");
+    for (s->server_count = 0; s->server_count < question->server_count; s->server_count++)
+        s->servers_asked[s->server_count] = question->servers[s->server_count];
     snprintf(s->name_asked, sizeof s->name_asked, "%s", question->name);
     if (!replaced) return;
 

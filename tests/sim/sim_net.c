@@ -6,6 +6,23 @@
 
 /* ---------------------------------------------------------------- what the modem asks for */
 
+/* An answer of a life that is over, which was on its way: it must be dropped. */
+static void answer_late(sim_t *s, uint8_t link, uint16_t gen, bool opened)
+{
+    espat_event_t event = { .kind = ESPAT_EVENT_CLOSED };
+    if (opened) {
+        event.kind = ESPAT_EVENT_OPENED;
+        event.u.opened.link = link;
+        event.u.opened.gen = gen;
+        event.u.opened.local_port = 1;
+    } else {
+        event.u.closed.link = link;
+        event.u.closed.gen = gen;
+        event.u.closed.why = ESPAT_NET_RESET;
+    }
+    sim_event(s, &event);
+}
+
 void sim_net_open(sim_t *s, const espat_action_open_t *open)
 {
     if (open->link >= ESPAT_CFG_LINKS) {
@@ -15,33 +32,28 @@ void sim_net_open(sim_t *s, const espat_action_open_t *open)
     sim_link_t *l = &s->links[open->link];
     if (l->phase != SIM_CLOSED) sim_break(s, "asked to open link %u twice", open->link);
     if (strlen(open->host) > ESPAT_HOST_CHARS) sim_break(s, "the host's name is too long");
-    sim_bytes_drop(&l->outside, l->outside.size);
+    if (l->lived && l->gen == open->gen) sim_break(s, "link %u begins the same life twice", open->link);
+    uint16_t before = l->gen;
+    bool lived = l->lived;
+    sim_net_forget(l);
     l->phase = SIM_OPENING;
+    l->lived = true;
     l->gen = open->gen;
     l->asked = *open;
     snprintf(l->host, sizeof l->host, "%s", open->host);
     l->asked.host = l->host;
     l->open_seen = true;
-    l->end_due = l->stalled = false;
+    l->end_due = l->stalled = l->send_fails = l->options_seen = false;
     l->allowance = 0;
+    if (!lived) return;
+    answer_late(s, open->link, before, true);
+    answer_late(s, open->link, before, false);
 }
 
-/* An answer that was on its way when the modem closed: it must be dropped. */
-static void answer_late(sim_t *s, uint8_t link, bool was_opening)
+void sim_net_forget(sim_link_t *l)
 {
-    const sim_link_t *l = &s->links[link];
-    espat_event_t event = { .kind = ESPAT_EVENT_CLOSED };
-    if (was_opening) {
-        event.kind = ESPAT_EVENT_OPENED;
-        event.u.opened.link = link;
-        event.u.opened.gen = l->gen;
-        event.u.opened.local_port = 1;
-    } else {
-        event.u.closed.link = link;
-        event.u.closed.gen = l->gen;
-        event.u.closed.why = ESPAT_NET_RESET;
-    }
-    sim_event(s, &event);
+    sim_bytes_drop(&l->outside, l->outside.size);
+    sim_datagram_forget(&l->coming);
 }
 
 void sim_net_close(sim_t *s, const espat_action_close_t *close)
@@ -57,8 +69,8 @@ void sim_net_close(sim_t *s, const espat_action_close_t *close)
     l->phase = SIM_CLOSED;
     l->close_seen = true;
     l->end_due = false;
-    sim_bytes_drop(&l->outside, l->outside.size);
-    answer_late(s, close->link, was_opening);
+    sim_net_forget(l);
+    answer_late(s, close->link, close->gen, was_opening);
 }
 
 void sim_net_restart(sim_t *s)
@@ -67,8 +79,22 @@ void sim_net_restart(sim_t *s)
         sim_link_t *l = &s->links[i];
         l->phase = SIM_CLOSED;
         l->end_due = false;
-        sim_bytes_drop(&l->outside, l->outside.size);
+        sim_net_forget(l);
     }
+}
+
+void sim_net_options(sim_t *s, const espat_action_options_t *options)
+{
+    if (options->link >= ESPAT_CFG_LINKS) {
+        sim_break(s, "asked to set options of link %u", options->link);
+        return;
+    }
+    sim_link_t *l = &s->links[options->link];
+    if (l->phase != SIM_OPEN || l->gen != options->gen || l->asked.type == ESPAT_LINK_UDP)
+        sim_break(s, "asked to set options of link %u, life %u, which is no open stream", options->link,
+                  options->gen);
+    l->options = *options;
+    l->options_seen = true;
 }
 
 /* ---------------------------------------------------------------- what the network does */
@@ -82,7 +108,7 @@ static void end(sim_t *s, uint8_t link, espat_net_error_t why)
     event.u.closed.why = why;
     l->phase = SIM_CLOSED;
     l->end_due = false;
-    sim_bytes_drop(&l->outside, l->outside.size);
+    sim_net_forget(l);
     sim_say(s, "net    link %u ends, %d", link, (int)why);
     sim_event(s, &event);
 }
@@ -125,6 +151,7 @@ bool sim_net_answer_all(sim_t *s)
 bool sim_net_send(sim_t *s, uint8_t link, const void *p, size_t n)
 {
     if (link >= ESPAT_CFG_LINKS || s->links[link].phase != SIM_OPEN || s->links[link].end_due) return false;
+    if (s->links[link].asked.type == ESPAT_LINK_UDP) return false;
     sim_bytes_add(&s->links[link].outside, p, n);
     sim_pump(s);
     return true;
@@ -156,6 +183,10 @@ bool sim_net_take(sim_t *s)
         size_t n;
         const uint8_t *p = espat_link_tx_buf(&s->modem, i, &n);
         if (n == 0 || l->phase != SIM_OPEN) continue;
+        if (l->asked.type == ESPAT_LINK_UDP) {
+            if (sim_datagram_take(s, i)) return true;
+            continue;
+        }
         if (l->stalled && n > l->allowance) n = l->allowance;
         if (s->config.drain == SIM_DRAIN_BYTE && n > 1) n = 1;
         if (n == 0) continue;
@@ -193,7 +224,8 @@ bool sim_net_deliver(sim_t *s)
         sim_link_t *l = &s->links[i];
         if (l->phase != SIM_OPEN) continue;
         if (l->outside.size && deliver(s, i)) return true;
-        if (l->outside.size == 0 && l->end_due) {
+        if (l->coming.count && sim_datagram_deliver(s, i)) return true;
+        if (l->outside.size == 0 && l->coming.count == 0 && l->end_due) {
             end(s, i, ESPAT_NET_PEER_CLOSED);
             return true;
         }

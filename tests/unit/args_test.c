@@ -127,6 +127,30 @@ static void test_missing_number(void **state)
     assert_refused(0x01080001, "parameter 2: missing");
 }
 
+/* A zone's sign: "+" and a number, and nothing else that looks like it. */
+static void test_plus(void **state)
+{
+    static const char *const bad[] = { "+", "++1", "+-1", "+x", "1+" };
+    (void)state;
+    args("+8,8,-8,+014");
+    assert_int_equal(espat_args_i32_plus(&a, -12, 14), 8);
+    assert_int_equal(espat_args_i32_plus(&a, -12, 14), 8);
+    assert_int_equal(espat_args_i32_plus(&a, -12, 14), -8);
+    assert_int_equal(espat_args_i32_plus(&a, -12, 14), 14);
+    assert_good();
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        args(bad[i]);
+        espat_args_i32_plus(&a, -12, 14);
+        assert_refused(0x01080000, "parameter 1: not a number");
+    }
+    args("+15");
+    espat_args_i32_plus(&a, -12, 14);
+    assert_refused(0x01070001, "parameter 1: -12 to 14");
+    args("");
+    espat_args_i32_plus(&a, -12, 14);
+    assert_refused(0x01080000, "parameter 1: missing");
+}
+
 /* ---------------------------------------------------------------- texts */
 
 static void test_texts(void **state)
@@ -200,6 +224,29 @@ static void test_omitted_texts(void **state)
     args(",1");
     assert_string_equal(espat_args_text(&a, 0, 9), "");
     assert_refused(0x01080000, "parameter 1: missing");
+}
+
+/* A name may come without its quotes: some hosts write it so. */
+static void test_names(void **state)
+{
+    (void)state;
+    args("\"a.example\",b.example,,\"c.example\",d.example");
+    assert_string_equal(espat_args_name_or_null(&a, 9), "a.example");
+    assert_string_equal(espat_args_name_or_null(&a, 9), "b.example");
+    assert_null(espat_args_name_or_null(&a, 9));
+    assert_string_equal(espat_args_name_or_null(&a, 9), "c.example");
+    assert_string_equal(espat_args_name_or_null(&a, 9), "d.example");
+    assert_null(espat_args_name_or_null(&a, 9));
+    assert_good();
+    args("a.example");
+    assert_null(espat_args_name_or_null(&a, 8));
+    assert_refused(0x01070001, "parameter 1: characters: 1 to 8");
+    args("\"a.example\"");
+    assert_null(espat_args_name_or_null(&a, 8));
+    assert_refused(0x01070001, "parameter 1: characters: 1 to 8");
+    args("\"\"");
+    assert_null(espat_args_name_or_null(&a, 8));
+    assert_refused(0x01070001, "parameter 1: characters: 1 to 8");
 }
 
 /* ---------------------------------------------------------------- addresses */
@@ -353,6 +400,8 @@ int main(void)
         cmocka_unit_test(test_given_and_more),
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_failure_sticks),
+        cmocka_unit_test(test_plus),
+        cmocka_unit_test(test_names),
         cmocka_unit_test(test_refuse),
     };
     return cmocka_run_group_tests_name("args", tests, NULL, NULL);

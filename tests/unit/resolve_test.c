@@ -157,6 +157,25 @@ static void test_no_such_slot(void **state)
     assert_waits();
 }
 
+/* With AT+CIPDNS the servers are named, as many as there are; else the port uses its own. */
+static void test_servers(void **state)
+{
+    espat_action_t action;
+    (void)state;
+    e.set.dns[0] = v4;
+    e.set.dns[1] = espat_ip4(192, 0, 2, 53);
+    e.set.dns[2] = (espat_ip_t){ 0 };
+    assert_int_equal(espat_resolve_servers(e.set.dns), 2);
+    espat_resolve_start(&e, SLOT, "www.example");
+    assert_true(espat_resolve_action(&e, &action));
+    assert_int_equal(action.u.resolve.server_count, 0);
+    e.set.dns_manual = 1;
+    espat_resolve_start(&e, SLOT, "www.example");
+    assert_true(espat_resolve_action(&e, &action));
+    assert_int_equal(action.u.resolve.server_count, 2);
+    assert_true(espat_ip_equal(&action.u.resolve.servers[1], &e.set.dns[1]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,6 +187,7 @@ int main(void)
         cmocka_unit_test_setup(test_replaced, setup),
         cmocka_unit_test_setup(test_stopped, setup),
         cmocka_unit_test_setup(test_no_such_slot, setup),
+        cmocka_unit_test_setup(test_servers, setup),
     };
     return cmocka_run_group_tests_name("resolve", tests, NULL, NULL);
 }

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: MIT
+"""The daemon under test is named by ESPAT; ESPAT_RELEASE names one without sanitizers, for what only it can show."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+import modem
+import servers
+
+START_S = 15
+
+
+class Daemon:
+    """One process of the daemon. Its ends are read by threads, so that it never waits for us."""
+
+    def __init__(self, program, args, env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE):
+        self.args = args
+        self.process = subprocess.Popen([program, *map(str, args)], stdin=stdin, stdout=stdout,
+                                        stderr=subprocess.PIPE, env=env)
+        self.pid = self.process.pid
+        self.out, self.err = bytearray(), bytearray()
+        self._readers = [threading.Thread(target=self._read, args=(self.process.stderr, self.err), daemon=True)]
+        self._owns_stdout = stdout == subprocess.PIPE and stdin == subprocess.DEVNULL
+        if self._owns_stdout:
+            self._readers.append(
+                threading.Thread(target=self._read, args=(self.process.stdout, self.out), daemon=True))
+        for reader in self._readers:
+            reader.start()
+
+    @staticmethod
+    def _read(pipe, into):
+        while True:
+            piece = os.read(pipe.fileno(), 65536)
+            if not piece:
+                return
+            into += piece
+
+    def wait_until(self, condition, what, timeout=START_S):
+        end = time.monotonic() + timeout
+        while not condition():
+            assert self.process.poll() is None, f'espat ended with {self.process.poll()}: {self.err.decode()}'
+            assert time.monotonic() < end, f'{what}: not within {timeout} s; {self.err.decode()}'
+            time.sleep(0.002)
+
+    def wait(self, timeout=START_S):
+        """Its exit status, when all it wrote is in `out` and `err`."""
+        status = self.process.wait(timeout)
+        for reader in self._readers:
+            reader.join(timeout)
+        return status
+
+    def end(self, sig=signal.SIGTERM, timeout=START_S):
+        self.process.send_signal(sig)
+        return self.wait(timeout)
+
+    def close(self):
+        """Ends it when it still runs. Its sanitizers' word counts for every test."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.wait()
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.wait()
+                pytest.fail(f'espat {self.args} did not end on SIGTERM; {self.err.decode()}')
+        for pipe in (self.process.stdout, self.process.stdin):
+            if pipe:
+                pipe.close()
+        text = self.err.decode(errors='replace')
+        assert 'Sanitizer' not in text and 'runtime error' not in text, text
+
+
+@pytest.fixture(scope='session')
+def program():
+    path = os.environ.get('ESPAT')
+    if not path or not os.access(path, os.X_OK):
+        pytest.exit('ESPAT must name the daemon to test', 2)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path
+
+
+@pytest.fixture
+def start(program, folder):
+    """start(args...): a daemon, without waiting for anything."""
+    daemons = []
+    env = {**os.environ, 'XDG_STATE_HOME': str(folder / 'xdg'), 'HOME': str(folder)}
+
+    def begin(*args, program=program, **more):
+        daemons.append(Daemon(program, args, env, **more))
+        return daemons[-1]
+
+    yield begin
+    for daemon in daemons:
+        daemon.close()
+
+
+@pytest.fixture
+def start_pty(start, folder):
+    """start_pty(args...): a daemon with its PTY at daemon.link, which is there."""
+
+    def begin(*args, link='modem', state=False, **more):
+        path = folder / link
+        state_args = [] if state else ['--no-state']
+        daemon = start(f'--pty={path}', *state_args, *args, **more)
+        daemon.link = path
+        daemon.wait_until(lambda: os.path.exists(path), f'{path} appears')
+        return daemon
+
+    return begin
+
+
+@pytest.fixture
+def host(start_pty):
+    """A modem on a PTY, joined, without echo."""
+    with modem.open_port(start_pty().link) as port:
+        yield port.prepare()
+
+
+@pytest.fixture
+def serve():
+    """serve(what, ...): a TcpServer that is closed at the end."""
+    running = []
+
+    def begin(what, **more):
+        running.append(servers.TcpServer(what, **more))
+        return running[-1]
+
+    yield begin
+    for server in running:
+        server.close()
+
+
+@pytest.fixture
+def web():
+    server = servers.HttpServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope='session')
+def root():
+    return pathlib.Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def figure(record_property, capsys):
+    """figure(text): says what was measured, also when the test passes."""
+
+    def say(text):
+        record_property('figure', text)
+        with capsys.disabled():
+            print(f'\n    {text}', flush=True)
+
+    return say
+
+
+LIMIT_S = 60
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    """No test runs longer, whatever it waits for."""
+    def late(*_):
+        raise modem.Late(f'the test took longer than {LIMIT_S} s')
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(LIMIT_S)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: MIT
+"""Servers on 127.0.0.1 for the modem to talk to; each runs in threads until it is closed."""
+
+import hashlib
+import http.server
+import random
+import socket
+import struct
+import threading
+import time
+
+CHUNK = 65536
+
+
+def stream(seed, count):
+    """`count` bytes that every run makes again from the seed, in pieces."""
+    source = random.Random(seed)
+    while count > 0:
+        piece = source.randbytes(min(count, CHUNK))
+        count -= len(piece)
+        yield piece
+
+
+def sha256_of(pieces):
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        """/<seed>/<count>"""
+        _, seed, count = self.path.split('/')
+        self.send_response(200)
+        self.send_header('Content-Length', count)
+        self.end_headers()
+        for piece in stream(int(seed), int(count)):
+            self.wfile.write(piece)
+
+    def do_PUT(self):
+        """Answers with the SHA-256 of what came."""
+        left = int(self.headers['Content-Length'])
+        digest = hashlib.sha256()
+        while left:
+            piece = self.rfile.read(min(left, CHUNK))
+            if not piece:
+                return
+            digest.update(piece)
+            left -= len(piece)
+        body = digest.hexdigest().encode()
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+class HttpServer:
+    def __init__(self):
+        self._server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), _Handler)
+        self._server.daemon_threads = True
+        self.port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={'poll_interval': 0.05}, daemon=True)
+        self._thread.start()
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class TcpServer:
+    """Calls serve(connection) in a thread for each connection, and closes it then. `connections` holds them all."""
+
+    def __init__(self, serve, receive_buffer=None):
+        self._serve = serve
+        self._listener = socket.socket()
+        if receive_buffer:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self._listener.bind(('127.0.0.1', 0))
+        self._listener.listen(16)
+        self.port = self._listener.getsockname()[1]
+        self.connections = []
+        self.failures = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            connection.settimeout(60)
+            self.connections.append(connection)
+            threading.Thread(target=self._run, args=(connection,), daemon=True).start()
+
+    def _run(self, connection):
+        try:
+            self._serve(connection)
+        except OSError as error:
+            self.failures.append(error)
+        connection.close()
+
+    def close(self):
+        self._listener.close()
+        for connection in self.connections:
+            connection.close()
+
+
+class Sink:
+    """Takes what comes until the end; `pause` may make it slow."""
+
+    def __init__(self, pause=None, portion=CHUNK):
+        self.digest, self.count, self.pause, self.portion = hashlib.sha256(), 0, pause, portion
+        self.ended = threading.Event()
+
+    def __call__(self, connection):
+        while True:
+            if self.pause:
+                self.pause(self)
+            try:
+                piece = connection.recv(self.portion)
+            except ConnectionResetError:
+                piece = b''
+            if not piece:
+                break
+            self.digest.update(piece)
+            self.count += len(piece)
+        self.ended.set()
+
+    def wait_for(self, count, timeout=10):
+        end = time.monotonic() + timeout
+        while self.count < count and time.monotonic() < end:
+            time.sleep(0.005)
+        assert self.count >= count, f'the server got {self.count} of {count} bytes'
+
+
+def echo(connection):
+    while True:
+        piece = connection.recv(CHUNK)
+        if not piece:
+            return
+        connection.sendall(piece)
+
+
+def reset(connection):
+    """Ends it with RST instead of FIN."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+    connection.close()
+
+
+class Silent:
+    """A port that nobody answers: its queue is full, so further SYNs are dropped."""
+
+    def __init__(self):
+        self._listener = socket.socket()
+        self._listener.bind(('127.0.0.1', 0))
+        self._listener.listen(0)
+        self.port = self._listener.getsockname()[1]
+        self._fill = []
+        for _ in range(8):
+            s = socket.socket()
+            s.setblocking(False)
+            s.connect_ex(('127.0.0.1', self.port))
+            self._fill.append(s)
+
+    def is_silent(self):
+        probe = socket.socket()
+        probe.settimeout(0.3)
+        try:
+            probe.connect(('127.0.0.1', self.port))
+            return False
+        except TimeoutError:
+            return True
+        finally:
+            probe.close()
+
+    def close(self):
+        for s in [*self._fill, self._listener]:
+            s.close()
+
+
+def closed_port():
+    """A port of 127.0.0.1 where nobody listens."""
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: MIT
+"""What a modem costs when it does nothing, and how much memory it holds."""
+
+import os
+import pathlib
+import time
+
+import pytest
+
+import modem
+import servers
+
+
+def cpu_ticks(pid):
+    fields = pathlib.Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def wake_ups(pid):
+    """Times that any of its threads slept and was woken."""
+    total = 0
+    for task in pathlib.Path(f'/proc/{pid}/task').iterdir():
+        for line in (task / 'status').read_text().splitlines():
+            if line.startswith('voluntary_ctxt_switches'):
+                total += int(line.split()[1])
+    return total
+
+
+def resident_kib(pid):
+    for line in pathlib.Path(f'/proc/{pid}/status').read_text().splitlines():
+        if line.startswith('VmRSS'):
+            return int(line.split()[1])
+    raise AssertionError('no VmRSS')
+
+
+def settled(pid):
+    """Waits, at most 5 s, until it has done what it had to do."""
+    last = wake_ups(pid)
+    for _ in range(50):
+        time.sleep(0.1)
+        now = wake_ups(pid)
+        if now == last:
+            return
+        last = now
+    pytest.fail('it never comes to rest')
+
+
+def rests(pid, seconds=2):
+    settled(pid)
+    ticks, woken = cpu_ticks(pid), wake_ups(pid)
+    time.sleep(seconds)  # this is the test: nothing happens
+    assert cpu_ticks(pid) == ticks, 'it used the CPU'
+    assert wake_ups(pid) == woken, f'it woke up {wake_ups(pid) - woken} times'
+
+
+def test_idle(start_pty):
+    rests(start_pty().pid)
+
+
+def test_idle_with_a_host_and_links(start_pty, serve):
+    daemon = start_pty()
+    server = serve(servers.echo)
+    with modem.open_port(daemon.link) as port:
+        port.prepare(mux=True)
+        for link in range(5):
+            port.connect('localhost', server.port, link)
+        rests(daemon.pid)
+
+
+def test_idle_while_nobody_reads(start_pty, serve):
+    """Data waits on both sides of a full modem: it sleeps until somebody reads."""
+    def talk(connection):
+        for piece in servers.stream(1, 8 << 20):
+            connection.sendall(piece)
+
+    daemon = start_pty()
+    with modem.open_port(daemon.link) as port:
+        port.prepare()
+        port.connect('127.0.0.1', serve(talk).port)
+        rests(daemon.pid)
+
+
+def test_idle_after_the_host_closed(start_pty):
+    daemon = start_pty()
+    for _ in range(3):
+        with modem.open_port(daemon.link) as port:
+            port.command('ATE0')
+    rests(daemon.pid)
+
+
+def test_idle_on_a_pace(start_pty):
+    daemon = start_pty('--baud', 9600)
+    with modem.open_port(daemon.link) as port:
+        port.command('ATE0')
+        rests(daemon.pid)
+
+
+@pytest.fixture
+def release():
+    """The daemon without sanitizers, whose memory is its own."""
+    path = os.environ.get('ESPAT_RELEASE', '')
+    if not os.access(path, os.X_OK):
+        pytest.skip('ESPAT_RELEASE names no build without sanitizers: "make test" builds it')
+    return path
+
+
+def test_resident_memory(start_pty, serve, release, figure):
+    """At most 8 MiB with one modem, also after it worked."""
+    daemon = start_pty(program=release)
+    fresh = resident_kib(daemon.pid)
+    server = serve(servers.echo)
+    with modem.open_port(daemon.link) as port:
+        port.prepare(mux=True)
+        for link in range(5):
+            port.connect('localhost', server.port, link)
+        for turn in range(40):
+            port.send(bytes(2048), turn % 5)
+        for link in range(5):
+            port.receive(link, 8 * 2048)
+        busy = resident_kib(daemon.pid)
+    figure(f'resident: {fresh} KiB at rest, {busy} KiB with five links that worked')
+    assert fresh <= 8192 and busy <= 8192
+
+
+def test_memory_does_not_grow(start_pty, serve, release):
+    daemon = start_pty(program=release)
+    server = serve(servers.echo)
+    with modem.open_port(daemon.link) as port:
+        port.prepare()
+
+        def work(turns):
+            for _ in range(turns):
+                port.connect('localhost', server.port)
+                got = port.received.get(0, 0)
+                port.send(bytes(2048))
+                port.receive(0, got + 2048)
+                port.command('AT+CIPCLOSE')
+
+        work(100)
+        before = resident_kib(daemon.pid)
+        work(500)
+        assert resident_kib(daemon.pid) - before <= 128
