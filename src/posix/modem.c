@@ -112,6 +112,7 @@ static void act(espat_modem_t *m, const espat_action_t *a)
     case ESPAT_ACTION_OPEN: espat_net_connect(&m->net, &a->u.open); break;
     case ESPAT_ACTION_CLOSE: espat_net_hang_up(&m->net, &a->u.close); break;
     case ESPAT_ACTION_RESOLVE: espat_dns_ask(&m->daemon->dns, m, &a->u.resolve); break;
+    case ESPAT_ACTION_FLASH: espat_provision_act(&m->provision, &a->u.flash); break;
     case ESPAT_ACTION_STORE: espat_store_save(&m->store, a->u.store_serial); break;
     case ESPAT_ACTION_UART: espat_transport_line(&m->transport, &a->u.uart); break;
     case ESPAT_ACTION_RESTART:
@@ -250,6 +251,7 @@ bool espat_modem_open(espat_modem_t *m, struct espat_daemon *daemon, unsigned in
     (void)uv_timer_init(&daemon->loop, &m->timer);
     m->timer.data = m;
     espat_net_init(&m->net, m);
+    espat_provision_init(&m->provision, m);
     make(m);
     if (!espat_store_open(&m->store, m)) return false;
     if (!espat_store_load(&m->store, &m->engine)) make(m);
@@ -275,6 +277,7 @@ void espat_modem_close(espat_modem_t *m)
     espat_transport_close(&m->transport);
     espat_net_close(&m->net);
     espat_dns_forget(&m->daemon->dns, m);
+    espat_provision_close(&m->provision);
     espat_store_close(&m->store);
     free(m->held);
     m->held = NULL;

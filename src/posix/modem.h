@@ -6,6 +6,7 @@
 #include <radio.h>
 
 #include "net.h"
+#include "provision.h"
 #include "store.h"
 #include "transport.h"
 
@@ -21,6 +22,7 @@ typedef struct espat_modem {
     size_t held_at, held_size;
     espat_transport_t transport;
     espat_net_t net;
+    espat_provision_t provision;
     espat_store_t store;
     espat_radio_t radio;
     espat_t engine;
