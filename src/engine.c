@@ -72,6 +72,7 @@ static void mark_uart(espat_t *e)
 {
     if (!e->uart_due || e->tx.marked) return;
     e->uart_due = false;
+    e->uart_marked = e->uart;
     espat_output_mark(e);
 }
 
@@ -411,7 +412,7 @@ bool espat_next_action(espat_t *e, espat_action_t *action)
     if (espat_output_at_mark(e)) {
         e->tx.marked = false;
         action->kind = ESPAT_ACTION_UART;
-        action->u.uart = e->uart;
+        action->u.uart = e->uart_marked;
         mark_uart(e); /* changed once more meanwhile */
         return true;
     }

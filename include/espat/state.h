@@ -112,12 +112,17 @@ typedef struct espat_server {
     espat_net_error_t why;
 } espat_server_t;
 
-/* Passthrough mode while it takes every byte (AT+CIPMODE=1 and AT+CIPSEND). What it sends stands in `out`. */
+/* Passthrough mode while it takes every byte (AT+CIPMODE=1 and AT+CIPSEND). What it sends stands in `out`; room for "+++"
+ * is kept free, so that the way out is open when the network takes nothing. */
+#define ESPAT_ESCAPE_BYTES 3
+
 typedef struct espat_passthrough {
     bool on;
     bool retry_due;      /* a try to come back is due */
     bool silence;        /* the packet that is coming in began after 20 ms without a byte */
     bool packet;         /* there is one */
+    bool held;           /* the host has more bytes than were taken: what looks like silence is none */
+    bool complete;       /* of a UDP link: it has ended, but the datagram before it has not left */
     uint32_t size, plus; /* its bytes, and those that are "+" */
     espat_ring_t
         out;        /* over e->buffer; the packet that is coming in is its end, unless it is being dropped */
@@ -362,7 +367,8 @@ typedef struct espat {
     bool restart_due; /* when the answer is printed */
     bool restart_action_due;
     bool uart_due;
-    uint32_t sleep_ms; /* AT+GSLP; 0: a plain restart */
+    espat_uart_t uart_marked; /* what the line is set to when the output is at its mark */
+    uint32_t sleep_ms;        /* AT+GSLP; 0: a plain restart */
 
     /* settings that a restart forgets */
     bool echo, syslog, sysstore;
@@ -419,7 +425,8 @@ typedef struct espat {
     bool can_update;
     void (*trace)(void *user, const char *text);
     void *user;
-    uint8_t buffer[ESPAT_CFG_SEND_BYTES]; /* data after the prompt, then on its way to the network */
+    /* Data after the prompt, then on its way to the network. */
+    uint8_t buffer[ESPAT_CFG_SEND_BYTES + ESPAT_ESCAPE_BYTES];
     uint8_t text[ESPAT_CFG_TX_BYTES];
 } espat_t;
 

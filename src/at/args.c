@@ -102,7 +102,7 @@ bool espat_args_given(const espat_args_t *a)
 
 bool espat_args_end(espat_args_t *a)
 {
-    uint32_t need = a->index, given = a->index;
+    uint32_t need = a->index, given;
     field_t f;
     if (a->failed) return false;
     if (a->over) return true;

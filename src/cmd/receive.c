@@ -73,14 +73,15 @@ static void lend_datagrams(espat_t *e, uint8_t id, uint32_t n)
     }
 }
 
-/* Every payload of the output may be lent already: then it waits, as for room. */
+/* Every payload of the output may be lent already: then it waits, as for room. Datagrams take one each, so that what one
+ * read gives does not depend on how fast the host takes what came before. */
 static espat_result_t read_now(espat_t *e)
 {
     uint8_t id = e->job.link;
     espat_link_t *l = &e->links[id];
     espat_datagram_header_t h = { .from = l->remote, .port = l->remote_port };
     uint32_t n = espat_link_unread(l);
-    if (!espat_reply_payload_free(e)) return ESPAT_WAIT;
+    if (!espat_reply_payload_free(e) || (l->type == ESPAT_LINK_UDP && e->tx.count != 0)) return ESPAT_WAIT;
     if (n > e->job.step) n = e->job.step;
     if (l->type == ESPAT_LINK_UDP) {
         espat_datagram_peek(l, &h);
@@ -131,8 +132,9 @@ static void recvlen(espat_t *e, uint8_t id)
 static espat_result_t ciprecvlen_query(espat_t *e)
 {
     espat_reply_name(e);
-    for (uint8_t id = 0; id < (e->cipmux ? ESPAT_CFG_LINKS : 1); id++) {
-        if (id != 0) espat_reply_char(e, ',');
+    recvlen(e, 0);
+    for (uint8_t id = 1; e->cipmux && id < ESPAT_CFG_LINKS; id++) {
+        espat_reply_char(e, ',');
         recvlen(e, id);
     }
     espat_reply_end(e);

@@ -140,9 +140,9 @@ static espat_result_t cipsntptime_query(espat_t *e)
     d = to_date((uint32_t)(local / 86400));
     seconds = (uint32_t)(local % 86400);
     espat_reply_name(e);
-    espat_reply_bytes(e, weekdays + 3 * d.weekday, 3);
+    espat_reply_bytes(e, &weekdays[(size_t)d.weekday * 3], 3);
     espat_reply_char(e, ' ');
-    espat_reply_bytes(e, months + 3 * d.month, 3);
+    espat_reply_bytes(e, &months[(size_t)d.month * 3], 3);
     espat_reply_text(e, d.day < 10 ? "  " : " ");
     espat_reply_u32(e, d.day);
     espat_reply_char(e, ' ');

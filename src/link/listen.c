@@ -63,7 +63,7 @@ void espat_listen_heard(espat_t *e, uint8_t link)
     if (e->server.idle_s == 0) {
         espat_timer_stop(e, slot);
     } else {
-        espat_timer_start(e, slot, e->server.idle_s * 1000u);
+        espat_timer_start(e, slot, (uint64_t)e->server.idle_s * 1000);
     }
 }
 

@@ -12,9 +12,6 @@
 #define SILENCE_MS   20
 #define PACKET_BYTES 2048
 
-/* Kept free for "+++", so that the way out is open when the network takes nothing. */
-#define ESCAPE_BYTES 3
-
 void espat_relay_init(espat_t *e)
 {
     memset(&e->passthrough, 0, sizeof e->passthrough);
@@ -36,6 +33,8 @@ void espat_relay_start(espat_t *e)
     s->retry_due = true; /* if there is no link at all, the first try is now */
     s->ready = 0;
     s->dropped = 0;
+    s->held = false;
+    s->complete = false;
     espat_ring_take(&s->out, s->out.used);
     new_packet(s, true);
 }
@@ -52,17 +51,30 @@ static uint32_t room(const espat_t *e)
 {
     const espat_passthrough_t *s = &e->passthrough;
     uint32_t free_bytes = espat_ring_room(&s->out);
+    if (s->complete) return 0;
     if (e->links[0].type == ESPAT_LINK_UDP) return s->ready != 0 ? 0 : PACKET_BYTES - s->out.used;
-    return free_bytes > ESCAPE_BYTES ? free_bytes - ESCAPE_BYTES : 0;
+    return free_bytes > ESPAT_ESCAPE_BYTES ? free_bytes - ESPAT_ESCAPE_BYTES : 0;
 }
 
 static uint32_t count_plus(const uint8_t *p, uint32_t n)
 {
     uint32_t plus = 0;
-    if (n > ESCAPE_BYTES) return 0; /* such a packet is data, whatever it holds */
+    if (n > ESPAT_ESCAPE_BYTES) return 0; /* such a packet is data, whatever it holds */
     for (uint32_t i = 0; i < n; i++)
         plus += p[i] == '+';
     return plus;
+}
+
+/* The packet that is coming in is whole: it may go. */
+static void end_packet(espat_t *e, bool silence)
+{
+    espat_passthrough_t *s = &e->passthrough;
+    if (e->links[0].type == ESPAT_LINK_UDP && s->ready != 0) {
+        s->complete = s->out.used > s->ready;
+    } else {
+        s->ready = s->out.used;
+    }
+    new_packet(s, silence);
 }
 
 size_t espat_relay_rx(espat_t *e, const uint8_t *p, size_t n)
@@ -70,9 +82,11 @@ size_t espat_relay_rx(espat_t *e, const uint8_t *p, size_t n)
     espat_passthrough_t *s = &e->passthrough;
     bool linked = espat_link_is_open(e, 0);
     uint32_t part = linked ? room(e) : UINT32_MAX;
-    bool escape = n <= ESCAPE_BYTES && s->size + n <= ESCAPE_BYTES && count_plus(p, (uint32_t)n) == n;
-    if (escape && linked && part < n) part = espat_ring_room(&s->out);
+    bool escape =
+        n <= ESPAT_ESCAPE_BYTES && s->size + n <= ESPAT_ESCAPE_BYTES && count_plus(p, (uint32_t)n) == n;
+    if (escape && linked && part < n && !s->complete) part = espat_ring_room(&s->out);
     if (n < part) part = (uint32_t)n;
+    s->held = part < n;
     if (part == 0) return 0;
     s->packet = true;
     s->plus += count_plus(p, part);
@@ -83,10 +97,7 @@ size_t espat_relay_rx(espat_t *e, const uint8_t *p, size_t n)
         return part;
     }
     espat_ring_put(&s->out, p, part);
-    if (s->out.used - s->ready >= PACKET_BYTES) { /* a full packet goes at once */
-        s->ready = s->out.used;
-        new_packet(s, false);
-    }
+    if (s->out.used - s->ready >= PACKET_BYTES) end_packet(e, false); /* a full packet goes at once */
     return part;
 }
 
@@ -96,20 +107,18 @@ bool espat_relay_tick(espat_t *e)
     if (espat_timer_due(e, ESPAT_TIMER_RECONNECT)) s->retry_due = true;
     if (!espat_timer_due(e, ESPAT_TIMER_PACKET) || !s->on) return false;
     if (!s->packet) { /* a full packet was the last: the next one begins after silence */
-        s->silence = true;
+        s->silence = !s->held;
         return false;
     }
-    if (s->silence && s->size == ESCAPE_BYTES && s->plus == ESCAPE_BYTES) {
-        if (s->out.used >= ESCAPE_BYTES && espat_link_is_open(e, 0))
-            espat_ring_keep(&s->out, s->out.used - ESCAPE_BYTES);
+    if (s->silence && !s->held && s->size == ESPAT_ESCAPE_BYTES && s->plus == ESPAT_ESCAPE_BYTES) {
+        espat_ring_keep(&s->out, s->ready);
         s->on = false;
         espat_timer_stop(e, ESPAT_TIMER_RECONNECT);
         espat_resolve_stop(e, ESPAT_RESOLVER_PASSTHROUGH);
         if (!espat_link_is_open(e, 0)) espat_link_close(e, 0);
         return true;
     }
-    s->ready = s->out.used;
-    new_packet(s, true);
+    end_packet(e, !s->held);
     return false;
 }
 
@@ -127,17 +136,37 @@ const uint8_t *espat_relay_tx_buf(const espat_t *e, size_t *n)
     return part[0].data;
 }
 
+/* What little stands behind a datagram that has left (plus signs) moves to the front: the next one is in one piece. */
+static void move_rest(espat_ring_t *out)
+{
+    uint8_t rest[ESPAT_ESCAPE_BYTES];
+    espat_span_t part[2];
+    uint32_t n = out->used;
+    size_t parts = espat_ring_vec(out, 0, n, part);
+    if (parts == 0 || n > sizeof rest) return;
+    memcpy(rest, part[0].data, part[0].size);
+    if (parts == 2) memcpy(rest + part[0].size, part[1].data, part[1].size);
+    espat_ring_take(out, n);
+    espat_ring_put(out, rest, n);
+}
+
 void espat_relay_tx_ack(espat_t *e, size_t n)
 {
-    espat_ring_take(&e->passthrough.out, (uint32_t)n);
-    e->passthrough.ready -= (uint32_t)n;
+    espat_passthrough_t *s = &e->passthrough;
+    espat_ring_take(&s->out, (uint32_t)n);
+    s->ready -= (uint32_t)n;
+    if (s->ready == 0 && e->links[0].type == ESPAT_LINK_UDP) move_rest(&s->out);
+    if (s->ready == 0 && s->complete) {
+        s->complete = false;
+        s->ready = s->out.used;
+    }
 }
 
 /* ---------------------------------------------------------------- coming back */
 
 static void try_later(espat_t *e)
 {
-    espat_timer_start(e, ESPAT_TIMER_RECONNECT, e->set.reconnect_100ms * 100u);
+    espat_timer_start(e, ESPAT_TIMER_RECONNECT, (uint64_t)e->set.reconnect_100ms * 100);
 }
 
 /* What was on its way is lost with its connection. */
@@ -147,6 +176,7 @@ static void drop_output(espat_t *e)
     s->dropped += s->out.used;
     espat_ring_take(&s->out, s->out.used);
     s->ready = 0;
+    s->complete = false;
 }
 
 void espat_relay_step(espat_t *e)

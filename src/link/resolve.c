@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "resolve.h"
 
+#include <string.h>
+
 #include "number.h"
 #include "text.h"
 #include "timer.h"
@@ -10,13 +12,21 @@ static espat_timer_t timer_of(unsigned slot)
     return (espat_timer_t)(ESPAT_TIMER_RESOLVE + slot);
 }
 
+/* "0" is 0.0.0.0: hosts name so the remote of a UDP link that is to learn it. */
+static bool is_any(const char *name, espat_ip_t *addr)
+{
+    if (!espat_text_is(name, strlen(name), "0")) return false;
+    *addr = espat_ip4(0, 0, 0, 0);
+    return true;
+}
+
 void espat_resolve_start(espat_t *e, espat_resolver_t slot, const char *name)
 {
     espat_resolve_t *r = &e->resolve[slot];
     r->serial++;
     espat_text_copy(r->name, ESPAT_HOST_CHARS, name);
     r->due = false;
-    if (espat_number_parse_ip(r->name, &r->addr)) {
+    if (espat_number_parse_ip(r->name, &r->addr) || is_any(r->name, &r->addr)) {
         r->state = ESPAT_RESOLVE_DONE;
         r->why = ESPAT_NET_OK;
         return;

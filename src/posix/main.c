@@ -1,11 +1,25 @@
 /* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "daemon.h"
 #include "report.h"
 
+/* A standard descriptor that is closed would be given to the next file that is opened, and lines meant for a
+ * person would go there. */
+static void fill_standard_descriptors(void)
+{
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0) close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    fill_standard_descriptors();
     espat_daemon_t *d = calloc(1, sizeof *d);
     if (!d) {
         espat_report_line("no memory");

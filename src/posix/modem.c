@@ -7,6 +7,9 @@
 #include "report.h"
 #include "sockaddr.h"
 
+/* Reads from the network in one go, before other modems have their turn. */
+#define TURNS 16
+
 uint64_t espat_modem_now(const espat_modem_t *m)
 {
     return uv_now(&m->daemon->loop);
@@ -165,6 +168,7 @@ void espat_modem_settle(espat_modem_t *m)
     m->again = true;
     if (m->settling || m->daemon->stopping) return;
     m->settling = true;
+    unsigned turns = TURNS;
     while (m->again && !m->daemon->stopping) {
         espat_action_t action;
         espat_event_t event;
@@ -177,6 +181,7 @@ void espat_modem_settle(espat_modem_t *m)
         if (espat_net_write(&m->net)) m->again = true;
         if (espat_transport_write(&m->transport)) m->again = true;
         offer_held(m);
+        if (espat_net_read(&m->net, &turns)) m->again = true;
         if (m->again) continue;
         espat_net_update(&m->net);
         espat_transport_update(&m->transport);

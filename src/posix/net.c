@@ -12,7 +12,7 @@
 #include "net.h"
 #include "sockaddr.h"
 
-/* Reads of one socket before the others have their turn. */
+/* Reads of a lingering socket before the others have their turn. */
 #define TURNS 16
 
 /* What was accepted for sending may still leave for this time after a link was closed. */
@@ -155,7 +155,7 @@ static int pending_error(const espat_net_socket_t *s)
 
 /* ---------------------------------------------------------------- data */
 
-/* Reads once into the window. False: not now, or the socket is gone. */
+/* Reads once into the window. False: nothing came, and the link did not end. */
 static bool receive(espat_net_socket_t *s)
 {
     espat_t *engine = &s->net->modem->engine;
@@ -170,18 +170,18 @@ static bool receive(espat_net_socket_t *s)
     }
     s->paused = size == 0;
     if (s->paused) return false;
-    ssize_t n = readv(s->fd, vector, (int)count);
+    ssize_t n;
+    do {
+        n = readv(s->fd, vector, (int)count);
+    } while (n < 0 && errno == EINTR);
     if (n > 0) {
+        s->paused = (size_t)n == size; /* a short read took all there was */
         espat_link_rx_ack(engine, s->link, (size_t)n, now_of(s->net));
-        return (size_t)n == size; /* a short read took all there was */
+        return true;
     }
-    if (n < 0 && errno == EINTR) return true;
-    if (n < 0 && errno == EAGAIN) {
-        if (s->dead) tell_closed(s, s->why);
-        return false;
-    }
+    if (n < 0 && errno == EAGAIN && !s->dead) return false;
     tell_closed(s, s->dead ? s->why : error_of(n < 0 ? errno : 0));
-    return false;
+    return true;
 }
 
 static void ready(void *user, int events)
@@ -202,14 +202,7 @@ static void ready(void *user, int events)
         return;
     }
     if (events & UV_WRITABLE) s->full = false;
-    if (events & UV_READABLE) {
-        bool more = receive(s);
-        espat_modem_settle(net->modem);
-        for (int turn = 1; more && turn < TURNS && net->sockets[link] == s; turn++) {
-            more = receive(s);
-            espat_modem_settle(net->modem);
-        }
-    }
+    if (events & UV_READABLE) (void)receive(s);
     espat_modem_settle(net->modem);
 }
 
@@ -255,6 +248,20 @@ bool espat_net_write(espat_net_t *net)
     return left;
 }
 
+bool espat_net_read(espat_net_t *net, unsigned *turns)
+{
+    bool came = false;
+    for (uint8_t link = 0; link<ESPAT_CFG_LINKS && * turns> 0; link++) {
+        espat_net_socket_t *s = net->sockets[link];
+        /* While the host is the slower one, reading here saves waiting for the socket and then not waiting again. And
+         * of a dead one the loop may have nothing more to say. */
+        if (!s || s->connecting || !(s->paused || s->dead) || !receive(s)) continue;
+        --*turns;
+        came = true;
+    }
+    return came;
+}
+
 void espat_net_update(espat_net_t *net)
 {
     for (uint8_t link = 0; link < ESPAT_CFG_LINKS; link++) {
@@ -263,11 +270,6 @@ void espat_net_update(espat_net_t *net)
         if (s->paused) {
             espat_span_t room[2];
             s->paused = espat_link_rx_vec(&net->modem->engine, link, room) == 0;
-        }
-        if (s->dead && !s->paused) { /* the loop may have nothing more to say of it */
-            (void)receive(s);
-            espat_modem_settle(net->modem);
-            continue;
         }
         int events = s->connecting || s->full ? UV_WRITABLE : 0;
         if (!s->connecting && !s->paused) events |= UV_READABLE;

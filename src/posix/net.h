@@ -26,7 +26,10 @@ void espat_net_restart(espat_net_t *net);
 /* Writes what the engine has for the links. True: something left. */
 bool espat_net_write(espat_net_t *net);
 
-/* After all else is settled: reads again where there is room again, waits for what is needed now. */
+/* Reads again where there was no room and now is, at most *turns times. True: something came, or a link ended. */
+bool espat_net_read(espat_net_t *net, unsigned *turns);
+
+/* After all else is settled: waits for what is needed now. */
 void espat_net_update(espat_net_t *net);
 
 void espat_net_close(espat_net_t *net);

@@ -239,14 +239,17 @@ static bool take_transport(espat_options_t *options, espat_port_kind_t kind, con
         return false;
     }
     options->port = kind;
-    if (kind == ESPAT_PORT_TCP) return take_tcp(options, argument);
-    if (argument && !*argument) {
+    options->path = argument;
+    if (!argument) return true;
+    if (kind == ESPAT_PORT_TCP) {
+        options->path = NULL;
+        return take_tcp(options, argument);
+    }
+    if (!*argument) {
         espat_report_line("the transport's path is empty");
         return false;
     }
-    if (kind == ESPAT_PORT_SERIAL) return take_serial(options, argument);
-    options->path = argument;
-    return true;
+    return kind == ESPAT_PORT_SERIAL ? take_serial(options, argument) : true;
 }
 
 static bool take_number(const char *name, const char *text, long low, long high, long *out)

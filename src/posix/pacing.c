@@ -7,7 +7,7 @@
 /* While bytes wait, they are brought in portions of this time: the loop's timers count milliseconds. */
 #define PORTION_NS (2 * NS_PER_MS)
 
-/* A gap that is no longer than this is ours (the next read, a timer that came late), not the sender's. */
+/* After a gap that is no longer than this, what was brought too late (a timer came late) is still made up for. */
 #define GAP_NS (5 * NS_PER_MS)
 
 /* What a process that was not scheduled for long may catch up. */
@@ -32,7 +32,11 @@ size_t espat_pacing_allow(espat_pacing_t *pacing, size_t n, uint64_t now_ns)
     if (!pacing->half_bits) return n;
     if (pacing->idle_ns != ESPAT_NEVER) {
         /* An idle line saves nothing up. */
-        if (now_ns - pacing->idle_ns > GAP_NS && pacing->line_ns < now_ns) pacing->line_ns = now_ns;
+        uint64_t gap = now_ns - pacing->idle_ns;
+        if (pacing->line_ns < pacing->idle_ns && gap <= GAP_NS)
+            pacing->line_ns += gap;
+        else if (pacing->line_ns < now_ns)
+            pacing->line_ns = now_ns;
         pacing->idle_ns = ESPAT_NEVER;
     }
     uint64_t lag = LAG_NS + 2 * time_of(pacing, 1);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "report.h"
@@ -9,32 +8,31 @@
 #define LINE_CHARS 1023
 
 /* One write for a line, so that lines of several processes do not mix; a stream that is gone must not stop us. */
-static void put(int fd, const char *prefix, const char *format, va_list args)
+static void put(int fd, const char *prefix, const char *text)
 {
     char line[LINE_CHARS + 1];
-    size_t size = strlen(prefix);
-    memcpy(line, prefix, size);
-    int n = vsnprintf(line + size, sizeof line - size, format, args);
+    int n = snprintf(line, sizeof line, "%s%.*s\n", prefix, LINE_CHARS - 16, text);
     if (n < 0) return;
-    size += (size_t)n;
-    if (size > LINE_CHARS - 1) size = LINE_CHARS - 1;
-    line[size++] = '\n';
-    ssize_t written = write(fd, line, size);
+    ssize_t written = write(fd, line, (size_t)n);
     (void)written;
 }
 
 void espat_report_line(const char *format, ...)
 {
+    char text[LINE_CHARS];
     va_list args;
     va_start(args, format);
-    put(STDERR_FILENO, "espat: ", format, args);
+    (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    put(STDERR_FILENO, "espat: ", text);
 }
 
 void espat_report_ready(int fd, const char *format, ...)
 {
+    char text[LINE_CHARS];
     va_list args;
     va_start(args, format);
-    put(fd, "", format, args);
+    (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    put(fd, "", text);
 }

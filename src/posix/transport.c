@@ -62,7 +62,6 @@ static void paced(uv_timer_t *timer)
     espat_transport_t *t = timer->data;
     if (t->input_paced) {
         t->input_paced = false;
-        if (t->kind->before) t->kind->before(t, UV_READABLE);
         espat_transport_read(t);
     }
     espat_modem_settle(t->modem);
@@ -106,7 +105,6 @@ static void count_arrived(espat_transport_t *t, size_t n, size_t pending)
 static void ready(void *user, int events)
 {
     espat_transport_t *t = user;
-    if (t->kind->before) t->kind->before(t, events);
     if (events & UV_WRITABLE) t->full = false;
     if (events & UV_READABLE) espat_transport_read(t);
     espat_modem_settle(t->modem);
@@ -145,6 +143,7 @@ void espat_transport_read(espat_transport_t *t)
     uint8_t *buffer = t->daemon->buffer;
     size_t room = ESPAT_BUFFER_BYTES, pending = 0, size = 0;
     int end = -1;
+    if (t->kind->before_read) t->kind->before_read(t);
     if (!t->reading || t->input_paced || t->modem->held) return;
     if (t->kind->translate) room /= 2;
     if (t->paced) room = arrived(t, room, &pending);
@@ -190,15 +189,30 @@ static size_t write_pieces(espat_transport_t *t, const espat_span_t *pieces, siz
         written = writev(t->out_fd, vector, count);
     } while (written < 0 && errno == EINTR);
     if (written < 0) {
-        if (errno == EAGAIN)
-            t->full = true;
-        else
+        if (errno != EAGAIN) {
             t->kind->ended(t, errno);
+            return 0;
+        }
+        t->full = true;
+        if (t->kind->stuck) t->kind->stuck(t);
         return 0;
     }
     if ((size_t)written < n && t->out) t->full = true;
     espat_trace_pieces(&t->daemon->trace, t->index, '<', vector, (size_t)written);
     return (size_t)written;
+}
+
+/* Writes as much of the n bytes as the line takes now; returns how many left. */
+static size_t send_pieces(espat_transport_t *t, const espat_span_t *pieces, size_t n)
+{
+    if (t->full || t->setting) return 0;
+    if (!t->paced) return write_pieces(t, pieces, n);
+    const uint64_t now = uv_hrtime();
+    size_t sent = espat_pacing_allow(&t->tx_pace, n, now);
+    if (sent > 0) sent = write_pieces(t, pieces, sent);
+    if (sent > 0) espat_pacing_spend(&t->tx_pace, sent, sent < n, now);
+    if (sent < n && t->heard && !t->full) pace(t, espat_pacing_wait_ms(&t->tx_pace, n - sent, now));
+    return sent;
 }
 
 bool espat_transport_write(espat_transport_t *t)
@@ -207,31 +221,20 @@ bool espat_transport_write(espat_transport_t *t)
     espat_span_t pieces[PIECES];
     bool left = false;
     for (;;) {
-        size_t total = 0, count = espat_uart_tx_vec(engine, pieces, PIECES);
+        size_t n = 0, count = espat_uart_tx_vec(engine, pieces, PIECES);
         for (size_t i = 0; i < count; i++)
-            total += pieces[i].size;
-        if (total == 0) break;
-        size_t n = total;
+            n += pieces[i].size;
+        if (n == 0) return left;
         if (t->heard) {
-            uint64_t now = 0;
-            if (t->full || t->setting) break;
-            if (t->paced) {
-                now = uv_hrtime();
-                n = espat_pacing_allow(&t->tx_pace, total, now);
-                if (n > 0) n = write_pieces(t, pieces, n);
-                if (n > 0) espat_pacing_spend(&t->tx_pace, n, n < total, now);
-                if (n < total && t->heard && !t->full)
-                    pace(t, espat_pacing_wait_ms(&t->tx_pace, total - n, now));
-            } else {
-                n = write_pieces(t, pieces, total);
-            }
-            if (n == 0 && t->heard) break;
-            if (n == 0) continue;
+            n = send_pieces(t, pieces, n);
+            if (n == 0 && t->heard) return left;
+            if (n == 0) continue; /* it went this moment */
+        } else {
+            espat_trace_text(&t->daemon->trace, t->index, '*', "nobody takes %zu bytes", n);
         }
         espat_uart_tx_ack(engine, n, espat_modem_now(t->modem));
         left = true;
     }
-    return left;
 }
 
 /* ---------------------------------------------------------------- what is needed next */

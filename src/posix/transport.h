@@ -23,8 +23,10 @@ typedef struct espat_transport_kind {
     void (*close)(espat_transport_t *t);
     /* Reading met the end (error 0) or failed; writing failed. */
     void (*ended)(espat_transport_t *t, int error);
-    /* Before anything is done about events (UV_READABLE, UV_WRITABLE). NULL: nothing to do. */
-    void (*before)(espat_transport_t *t, int events);
+    /* Before bytes are read. NULL: nothing to do. */
+    void (*before_read)(espat_transport_t *t);
+    /* A write found no room at all. NULL: nothing to do. */
+    void (*stuck)(espat_transport_t *t);
     /* The bytes that were read, in the daemon's buffer, may be changed; returns their new number, at most twice as
      * many (half the buffer is read then). NULL: they stay as they are. */
     size_t (*translate)(espat_transport_t *t, uint8_t *p, size_t n);

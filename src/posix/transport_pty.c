@@ -22,18 +22,17 @@
 
 /* ---------------------------------------------------------------- the slave */
 
-/* Makes the line raw again, if the host before changed it: 8 bits, no echo, no translation. */
+/* Makes the line raw, whatever the host before made of it: 8 bits, no echo, no translation. */
 static void make_raw(int fd)
 {
-    struct termios now, raw;
-    if (tcgetattr(fd, &now) != 0) return;
-    raw = now;
-    cfmakeraw(&raw);
-    raw.c_cflag |= CREAD | CLOCAL;
-    raw.c_cc[VMIN] = 1;
-    raw.c_cc[VTIME] = 0;
-    (void)cfsetspeed(&raw, B115200);
-    if (memcmp(&now, &raw, sizeof raw) != 0) (void)tcsetattr(fd, TCSANOW, &raw);
+    struct termios line;
+    if (tcgetattr(fd, &line) != 0) return;
+    cfmakeraw(&line);
+    line.c_cflag |= CREAD | CLOCAL;
+    line.c_cc[VMIN] = 1;
+    line.c_cc[VTIME] = 0;
+    (void)cfsetspeed(&line, B115200);
+    (void)tcsetattr(fd, TCSANOW, &line);
 }
 
 /* Discards what nobody read, and puts the line in order for the next host. */
@@ -133,12 +132,16 @@ static void opener_ready(void *user, int events)
     read_openers(d);
 }
 
-/* Bytes prove that somebody opened it: who that is must be known before they are answered. And a hang-up that comes
- * while there is no room wakes us as if there were. */
-static void pty_before(espat_transport_t *t, int events)
+/* Bytes prove that somebody opened it: who that is must be known before they are answered. */
+static void pty_before_read(espat_transport_t *t)
 {
     read_openers(t->daemon);
-    if (events & UV_WRITABLE) judge(t);
+}
+
+/* A hang-up, too, wakes who waits for room. */
+static void pty_stuck(espat_transport_t *t)
+{
+    if (look(t) & POLLHUP) leave(t);
 }
 
 static void pty_ended(espat_transport_t *t, int error)
@@ -255,5 +258,6 @@ const espat_transport_kind_t espat_transport_pty = {
     .open = pty_open,
     .close = pty_close,
     .ended = pty_ended,
-    .before = pty_before,
+    .before_read = pty_before_read,
+    .stuck = pty_stuck,
 };

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE /* NOLINT(bugprone-reserved-identifier): the C library's own switch */
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,6 +14,9 @@
 #include "report.h"
 #include "sockaddr.h"
 #include "transport.h"
+
+/* Until a host is let in again that we had no descriptor for. */
+#define RETRY_MS 200
 
 static bool set(int fd, int level, int name, int value)
 {
@@ -38,13 +42,32 @@ static void enter(espat_transport_t *t, int fd)
     espat_transport_attach(t);
 }
 
+/* The host that is there has said all that it will ever say; while its bytes find no room we would not notice. */
+static bool is_ending(const espat_transport_t *t)
+{
+    struct pollfd host = { .fd = t->in_fd, .events = POLLRDHUP };
+    return t->ending || poll(&host, 1, 0) > 0;
+}
+
+static void listen_again(uv_timer_t *timer)
+{
+    espat_transport_t *t = timer->data;
+    espat_watch_set(t->u.stream.listen, UV_READABLE);
+}
+
 static void arrived(void *user, int events)
 {
     espat_transport_t *t = user;
     (void)events;
     int fd = accept4(t->u.stream.listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) return;
-    if (t->in && t->ending) leave(t); /* it has said all that it had to say */
+    if (fd < 0) {
+        if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM) return;
+        /* It stays waiting, and would keep us busy. */
+        espat_watch_set(t->u.stream.listen, 0);
+        (void)uv_timer_start(&t->kind_timer, listen_again, RETRY_MS, 0);
+        return;
+    }
+    if (t->in && is_ending(t)) leave(t);
     if (t->in) {
         espat_trace_text(&t->daemon->trace, t->index, '*', "a second host on %s is sent away", t->name);
         close(fd);

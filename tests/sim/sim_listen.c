@@ -88,7 +88,9 @@ uint8_t sim_listen_connect(sim_t *s, const espat_ip_t *from, uint16_t from_port,
     if (link < ESPAT_CFG_LINKS) {
         sim_link_t *l = &s->links[link];
         if (l->phase != SIM_CLOSED) sim_break(s, "a client was given link %u, which is in use", link);
+        if (l->lived && l->gen == gen) sim_break(s, "link %u begins the same life twice", link);
         sim_net_forget(l);
+        l->lived = true;
         l->phase = SIM_OPEN;
         l->gen = gen;
         l->asked = (espat_action_open_t){ .link = link, .type = ESPAT_LINK_TCP, .remote = *from };

@@ -83,9 +83,9 @@ def test_settings_survive_a_restart(run, state):
     daemon = run()
     with modem.open_port(daemon.link) as port:
         port.command('ATE0')
-        assert {name: query(port, name) for name in SETTINGS} == before
         # The last access point is joined again by itself.
         port.poll('AT+CWSTATE?', b'+CWSTATE:2,"net"')
+        assert {name: query(port, name) for name in SETTINGS} == before
         port.command('AT+RESTORE')
         port.wait_for(b'ready')
         port.command('ATE0')
