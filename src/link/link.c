@@ -346,7 +346,8 @@ uint8_t *espat_link_rx_buf(espat_t *e, uint8_t link, size_t *room)
 const uint8_t *espat_link_tx_buf(const espat_t *e, uint8_t link, size_t *n)
 {
     if (link == 0 && espat_relay_busy(e) && espat_link_is_open(e, 0)) return espat_relay_tx_buf(e, n);
-    if (!e->send.active || e->send.link != link || link >= ESPAT_CFG_LINKS || !espat_link_is_open(e, link)) {
+    if (!e->send.active || e->send.failed || e->send.link != link || link >= ESPAT_CFG_LINKS ||
+        !espat_link_is_open(e, link)) {
         *n = 0;
         return NULL;
     }

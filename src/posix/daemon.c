@@ -131,7 +131,7 @@ int espat_daemon_run(espat_daemon_t *d)
         espat_report_line("cannot make the event loop: no descriptor or memory left");
         return 1;
     }
-    bool ok = espat_dns_init(&d->dns, &d->loop);
+    bool ok = espat_dns_init(&d->dns, &d->loop, o->dns_port);
     if (!catch_signals(d) || !ok) {
         espat_report_line("cannot start: no descriptor or memory left");
         espat_daemon_stop(d, 1);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <ares.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,17 +15,29 @@
 /* Addresses of one name that are handed on. */
 #define ADDRESSES 8
 
-static const char servers_file[] = "/etc/resolv.conf";
-
 typedef struct espat_dns_socket {
-    espat_dns_t *dns;
+    struct espat_dns_channel *channel;
     int fd;
     espat_watch_t *watch;
     struct espat_dns_socket *next;
 } espat_dns_socket_t;
 
-typedef struct espat_dns_question {
+/* c-ares with one list of servers: it cannot be given others while it asks. Made for the first question, it lives as
+ * long as there is one, so that the next one reads anew what the system is configured with. */
+typedef struct espat_dns_channel {
     espat_dns_t *dns;
+    ares_channel ares;
+    size_t server_count; /* 0: the system's */
+    espat_ip_t servers[ESPAT_DNS_SERVERS];
+    unsigned questions;
+    unsigned calls; /* of c-ares that have not returned: it may be calling us, and must stay */
+    uv_timer_t timer;
+    espat_dns_socket_t *sockets;
+    struct espat_dns_channel *next;
+} espat_dns_channel_t;
+
+typedef struct espat_dns_question {
+    espat_dns_channel_t *channel;
     struct espat_modem *modem; /* NULL: nobody waits any more */
     espat_resolver_t slot;
     uint16_t serial;
@@ -35,44 +48,68 @@ typedef struct espat_dns_question {
 
 /* ---------------------------------------------------------------- the loop */
 
-static void work(espat_dns_t *dns, ares_socket_t readable, ares_socket_t writable);
+static void work(espat_dns_channel_t *channel, ares_socket_t readable, ares_socket_t writable);
 
 static void expired(uv_timer_t *timer)
 {
     work(timer->data, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
 }
 
-static void arm(espat_dns_t *dns)
+static void arm(espat_dns_channel_t *channel)
 {
     struct timeval time;
-    if (!ares_timeout(dns->channel, NULL, &time)) {
-        (void)uv_timer_stop(&dns->timer);
+    if (!ares_timeout(channel->ares, NULL, &time)) {
+        (void)uv_timer_stop(&channel->timer);
         return;
     }
     uint64_t ms = (uint64_t)time.tv_sec * 1000 + ((uint64_t)time.tv_usec + 999) / 1000;
-    (void)uv_timer_start(&dns->timer, expired, ms, 0);
+    (void)uv_timer_start(&channel->timer, expired, ms, 0);
 }
 
-static void work(espat_dns_t *dns, ares_socket_t readable, ares_socket_t writable)
+static void freed(uv_handle_t *handle)
 {
-    dns->working = true;
-    ares_process_fd(dns->channel, readable, writable);
-    dns->working = false;
-    arm(dns);
+    free(handle->data);
+}
+
+static void destroy(espat_dns_channel_t *channel)
+{
+    espat_dns_channel_t **place = &channel->dns->channels;
+    while (*place != channel)
+        place = &(*place)->next;
+    *place = channel->next;
+    ares_destroy(channel->ares); /* closes its sockets, and so their watches */
+    uv_close((uv_handle_t *)&channel->timer, freed);
+}
+
+/* c-ares has returned. A channel that nobody needs goes. */
+static void leave(espat_dns_channel_t *channel)
+{
+    if (--channel->calls > 0) return;
+    if (channel->questions == 0 || channel->dns->closed)
+        destroy(channel);
+    else
+        arm(channel);
+}
+
+static void work(espat_dns_channel_t *channel, ares_socket_t readable, ares_socket_t writable)
+{
+    channel->calls++;
+    ares_process_fd(channel->ares, readable, writable);
+    leave(channel);
 }
 
 static void ready(void *user, int events)
 {
     const espat_dns_socket_t *s = user;
-    work(s->dns, events & UV_READABLE ? s->fd : ARES_SOCKET_BAD,
+    work(s->channel, events & UV_READABLE ? s->fd : ARES_SOCKET_BAD,
          events & UV_WRITABLE ? s->fd : ARES_SOCKET_BAD);
 }
 
 /* c-ares opened, uses or is about to close a socket. */
 static void socket_changed(void *user, ares_socket_t fd, int readable, int writable)
 {
-    espat_dns_t *dns = user;
-    espat_dns_socket_t **place = &dns->sockets;
+    espat_dns_channel_t *channel = user;
+    espat_dns_socket_t **place = &channel->sockets;
     while (*place && (*place)->fd != fd)
         place = &(*place)->next;
     espat_dns_socket_t *s = *place;
@@ -86,65 +123,128 @@ static void socket_changed(void *user, ares_socket_t fd, int readable, int writa
     if (!s) {
         s = calloc(1, sizeof *s);
         if (!s) return; /* the question runs into its time limit */
-        s->dns = dns;
+        s->channel = channel;
         s->fd = fd;
-        s->watch = espat_watch_new(dns->loop, fd, ready, s);
+        s->watch = espat_watch_new(channel->dns->loop, fd, ready, s);
         if (!s->watch) {
             free(s);
             return;
         }
-        s->next = dns->sockets;
-        dns->sockets = s;
+        s->next = channel->sockets;
+        channel->sockets = s;
     }
     espat_watch_set(s->watch, (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0));
 }
 
-/* ---------------------------------------------------------------- the channel */
+/* ---------------------------------------------------------------- channels */
 
-bool espat_dns_init(espat_dns_t *dns, uv_loop_t *loop)
+static bool set_servers(const espat_dns_channel_t *channel)
+{
+    struct ares_addr_port_node nodes[ESPAT_DNS_SERVERS] = { 0 };
+    for (size_t i = 0; i < channel->server_count; i++) {
+        const espat_ip_t *ip = &channel->servers[i];
+        nodes[i].family = ip->family == 4 ? AF_INET : AF_INET6;
+        memcpy(&nodes[i].addr, ip->ip, ip->family == 4 ? 4 : 16);
+        nodes[i].udp_port = nodes[i].tcp_port = channel->dns->port;
+        if (i > 0) nodes[i - 1].next = &nodes[i];
+    }
+    return ares_set_servers_ports(channel->ares, nodes) == ARES_SUCCESS;
+}
+
+static bool init_ares(espat_dns_channel_t *channel)
+{
+    /* The system's: its hosts file first. Those of a modem: they first, and only the name as it is, but what this
+     * machine alone knows (localhost) can still be asked for. */
+    char hosts_first[] = "fb", hosts_last[] = "bf";
+    struct ares_options options = { 0 };
+    int mask = ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS;
+    options.sock_state_cb = socket_changed;
+    options.sock_state_cb_data = channel;
+    options.timeout = TRY_MS;
+    options.tries = TRIES;
+    options.lookups = channel->server_count ? hosts_last : hosts_first;
+    if (channel->server_count) mask |= ARES_OPT_DOMAINS;
+    if (ares_init_options(&channel->ares, &options, mask) != ARES_SUCCESS) return false;
+    if (channel->server_count == 0 || set_servers(channel)) return true;
+    ares_destroy(channel->ares);
+    return false;
+}
+
+static bool asks_these(const espat_dns_channel_t *channel, const espat_ip_t *servers, size_t count)
+{
+    if (channel->server_count != count) return false;
+    for (size_t i = 0; i < count; i++)
+        if (channel->servers[i].family != servers[i].family ||
+            memcmp(channel->servers[i].ip, servers[i].ip, servers[i].family == 4 ? 4 : 16) != 0)
+            return false;
+    return true;
+}
+
+/* The channel that asks these servers. NULL: no memory. */
+static espat_dns_channel_t *enter(espat_dns_t *dns, const espat_ip_t *servers, size_t count)
+{
+    espat_dns_channel_t *channel = dns->channels;
+    if (count > ESPAT_DNS_SERVERS) count = ESPAT_DNS_SERVERS;
+    while (channel && !asks_these(channel, servers, count))
+        channel = channel->next;
+    if (!channel) {
+        channel = calloc(1, sizeof *channel);
+        if (!channel) return NULL;
+        channel->dns = dns;
+        channel->server_count = count;
+        for (size_t i = 0; i < count; i++)
+            channel->servers[i] = servers[i];
+        if (!init_ares(channel)) {
+            free(channel);
+            return NULL;
+        }
+        (void)uv_timer_init(dns->loop, &channel->timer);
+        channel->timer.data = channel;
+        channel->next = dns->channels;
+        dns->channels = channel;
+    }
+    return channel;
+}
+
+/* What the system is configured with, for AT+CIPDNS? to show. */
+static void find_system_servers(espat_dns_t *dns)
+{
+    ares_channel ares;
+    struct ares_addr_port_node *nodes = NULL;
+    size_t n = 0;
+    if (ares_init(&ares) != ARES_SUCCESS) return;
+    if (ares_get_servers_ports(ares, &nodes) == ARES_SUCCESS) {
+        for (const struct ares_addr_port_node *node = nodes; node && n < ESPAT_DNS_SERVERS;
+             node = node->next) {
+            if (node->family != AF_INET) continue;
+            dns->system[n].family = 4;
+            memcpy(dns->system[n++].ip, &node->addr.addr4, 4);
+        }
+        ares_free_data(nodes);
+    }
+    ares_destroy(ares);
+}
+
+bool espat_dns_init(espat_dns_t *dns, uv_loop_t *loop, uint16_t port)
 {
     memset(dns, 0, sizeof *dns);
     dns->loop = loop;
-    (void)uv_timer_init(loop, &dns->timer);
-    dns->timer.data = dns;
-    return ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS;
+    dns->port = port;
+    if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS) return false;
+    find_system_servers(dns);
+    return true;
 }
 
 void espat_dns_close(espat_dns_t *dns)
 {
-    if (dns->has_channel) ares_destroy(dns->channel);
-    dns->has_channel = false;
-    uv_close((uv_handle_t *)&dns->timer, NULL);
-    ares_library_cleanup();
-}
-
-/* Makes the channel when it is first needed, and anew when the system's servers changed and nothing is asked. */
-static bool open_channel(espat_dns_t *dns)
-{
-    struct stat file;
-    struct timespec changed = { 0 };
-    if (stat(servers_file, &file) == 0) changed = file.st_mtim;
-    if (dns->has_channel) {
-        bool same =
-            changed.tv_sec == dns->servers_changed.tv_sec && changed.tv_nsec == dns->servers_changed.tv_nsec;
-        if (same || dns->questions || dns->working) return true;
-        ares_destroy(dns->channel);
-        dns->has_channel = false;
+    dns->closed = true;
+    for (espat_dns_question_t *q = dns->questions; q; q = q->next)
+        q->modem = NULL;
+    for (espat_dns_channel_t *next, *channel = dns->channels; channel; channel = next) {
+        next = channel->next;
+        if (channel->calls == 0) destroy(channel);
     }
-    struct ares_options options = { 0 };
-    char lookups[] = "fb"; /* the hosts file first */
-    options.sock_state_cb = socket_changed;
-    options.sock_state_cb_data = dns;
-    options.timeout = TRY_MS;
-    options.tries = TRIES;
-    options.lookups = lookups;
-    if (ares_init_options(&dns->channel, &options,
-                          ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS) !=
-        ARES_SUCCESS)
-        return false;
-    dns->has_channel = true;
-    dns->servers_changed = changed;
-    return true;
+    ares_library_cleanup();
 }
 
 /* ---------------------------------------------------------------- questions */
@@ -189,9 +289,10 @@ static size_t take_addresses(const struct ares_addrinfo *list, espat_ip_t *addrs
     return n;
 }
 
+/* Takes it out of the list; its channel stays until it is left. */
 static void forget_question(espat_dns_question_t *q)
 {
-    espat_dns_question_t **place = &q->dns->questions;
+    espat_dns_question_t **place = &q->channel->dns->questions;
     while (*place != q)
         place = &(*place)->next;
     *place = q->next;
@@ -215,11 +316,13 @@ static void answered(void *user, int status, int timeouts, struct ares_addrinfo 
         return;
     }
     struct espat_modem *modem = q->modem;
+    espat_dns_channel_t *channel = q->channel;
     const espat_resolver_t slot = q->slot;
     const uint16_t serial = q->serial;
     espat_net_error_t why = error_of(status);
     if (n == 0 && why == ESPAT_NET_OK) why = ESPAT_NET_NO_NAME;
     forget_question(q);
+    channel->questions--; /* whoever called c-ares looks whether it was the last one */
     if (modem) answer(modem, slot, serial, n ? ESPAT_NET_OK : why, addrs, n);
 }
 
@@ -230,18 +333,29 @@ static void ask(espat_dns_question_t *q)
         .ai_socktype = SOCK_STREAM,
         .ai_flags = ARES_AI_NOSORT,
     };
-    ares_getaddrinfo(q->dns->channel, q->name, NULL, &hints, answered, q);
+    ares_getaddrinfo(q->channel->ares, q->name, NULL, &hints, answered, q);
+}
+
+/* Answers to the questions of this modem that match are for nobody. */
+static void drop(espat_dns_t *dns, const struct espat_modem *modem, const espat_resolver_t *slot)
+{
+    for (espat_dns_question_t *q = dns->questions; q; q = q->next)
+        if (q->modem == modem && (!slot || q->slot == *slot)) q->modem = NULL;
 }
 
 void espat_dns_ask(espat_dns_t *dns, struct espat_modem *modem, const espat_action_resolve_t *action)
 {
     size_t size = strlen(action->name) + 1;
-    espat_dns_question_t *q = open_channel(dns) ? calloc(1, sizeof *q + size) : NULL;
+    drop(dns, modem, &action->slot);
+    espat_dns_channel_t *channel = enter(dns, action->servers, action->server_count);
+    espat_dns_question_t *q = channel ? calloc(1, sizeof *q + size) : NULL;
+    if (channel) channel->calls++;
     if (!q) {
+        if (channel) leave(channel);
         answer(modem, action->slot, action->serial, ESPAT_NET_LOCAL, NULL, 0);
         return;
     }
-    q->dns = dns;
+    q->channel = channel;
     q->modem = modem;
     q->slot = action->slot;
     q->serial = action->serial;
@@ -249,12 +363,12 @@ void espat_dns_ask(espat_dns_t *dns, struct espat_modem *modem, const espat_acti
     memcpy(q->name, action->name, size);
     q->next = dns->questions;
     dns->questions = q;
+    channel->questions++;
     ask(q);
-    arm(dns);
+    leave(channel);
 }
 
 void espat_dns_forget(espat_dns_t *dns, const struct espat_modem *modem)
 {
-    for (espat_dns_question_t *q = dns->questions; q; q = q->next)
-        if (q->modem == modem) q->modem = NULL;
+    drop(dns, modem, NULL);
 }

@@ -4,8 +4,8 @@
 
 #include "daemon.h"
 #include "modem.h"
+#include "record.h"
 #include "report.h"
-#include "sockaddr.h"
 
 /* Reads from the network in one go, before other modems have their turn. */
 #define TURNS 16
@@ -15,111 +15,44 @@ uint64_t espat_modem_now(const espat_modem_t *m)
     return uv_now(&m->daemon->loop);
 }
 
-/* ---------------------------------------------------------------- trace */
-
 static void refused(void *user, const char *text)
 {
     espat_modem_t *m = user;
     espat_trace_text(&m->daemon->trace, m->index, '!', "%s", text);
 }
 
-static void trace_action(espat_modem_t *m, const espat_action_t *a)
-{
-    const espat_trace_t *trace = &m->daemon->trace;
-    char text[ESPAT_SOCKADDR_CHARS];
-    switch (a->kind) {
-    case ESPAT_ACTION_OPEN:
-        (void)espat_sockaddr_port_text(&a->u.open.remote, a->u.open.remote_port, text);
-        espat_trace_text(trace, m->index, '*', "link %u: connect to %s", a->u.open.link, text);
-        break;
-    case ESPAT_ACTION_CLOSE: espat_trace_text(trace, m->index, '*', "link %u: close", a->u.close.link); break;
-    case ESPAT_ACTION_RESOLVE: espat_trace_text(trace, m->index, '*', "resolve %s", a->u.resolve.name); break;
-    case ESPAT_ACTION_JOIN: espat_trace_text(trace, m->index, '*', "join \"%s\"", a->u.join.ssid); break;
-    case ESPAT_ACTION_LEAVE: espat_trace_text(trace, m->index, '*', "leave the access point"); break;
-    case ESPAT_ACTION_SCAN: espat_trace_text(trace, m->index, '*', "scan"); break;
-    case ESPAT_ACTION_SOFTAP:
-        espat_trace_text(trace, m->index, '*', "SoftAP %s", a->u.softap.on ? a->u.softap.ssid : "off");
-        break;
-    case ESPAT_ACTION_STORE: espat_trace_text(trace, m->index, '*', "store the settings"); break;
-    case ESPAT_ACTION_UART:
-        espat_trace_text(trace, m->index, '*', "line: %u baud, %u data, stop %u, parity %u, flow %u",
-                         (unsigned)a->u.uart.baud, a->u.uart.data, a->u.uart.stop, a->u.uart.parity,
-                         a->u.uart.flow);
-        break;
-    case ESPAT_ACTION_RESTART: espat_trace_text(trace, m->index, '*', "restart"); break;
-    default: break;
-    }
-}
-
-static const char *why_text(espat_net_error_t why)
-{
-    switch (why) {
-    case ESPAT_NET_OK: return "done";
-    case ESPAT_NET_REFUSED: return "refused";
-    case ESPAT_NET_TIMEOUT: return "no answer";
-    case ESPAT_NET_UNREACHABLE: return "unreachable";
-    case ESPAT_NET_RESET: return "reset by the peer";
-    case ESPAT_NET_PEER_CLOSED: return "closed by the peer";
-    case ESPAT_NET_NO_NAME: return "no such name";
-    case ESPAT_NET_TLS: return "the TLS handshake failed";
-    case ESPAT_NET_NO_CERT: return "no such certificate";
-    case ESPAT_NET_NO_KEY: return "no such private key";
-    case ESPAT_NET_NO_CA: return "no such CA certificate";
-    case ESPAT_NET_LOCAL: return "this machine cannot";
-    }
-    return "unknown";
-}
-
-static void trace_event(espat_modem_t *m, const espat_event_t *e)
-{
-    const espat_trace_t *trace = &m->daemon->trace;
-    char text[ESPAT_SOCKADDR_CHARS];
-    switch (e->kind) {
-    case ESPAT_EVENT_OPENED:
-        (void)espat_sockaddr_port_text(&e->u.opened.local, e->u.opened.local_port, text);
-        espat_trace_text(trace, m->index, '*', "link %u: open from %s", e->u.opened.link, text);
-        break;
-    case ESPAT_EVENT_CLOSED:
-        espat_trace_text(trace, m->index, '*', "link %u: %s", e->u.closed.link, why_text(e->u.closed.why));
-        break;
-    case ESPAT_EVENT_RESOLVED:
-        espat_trace_text(trace, m->index, '*', "resolved: %s",
-                         e->u.resolved.n ? espat_sockaddr_text(&e->u.resolved.addrs[0], text)
-                                         : why_text(e->u.resolved.why));
-        break;
-    case ESPAT_EVENT_JOINED: espat_trace_text(trace, m->index, '*', "joined"); break;
-    case ESPAT_EVENT_ADDRESS:
-        espat_trace_text(trace, m->index, '*', "address %s", espat_sockaddr_text(&e->u.address.ip, text));
-        break;
-    case ESPAT_EVENT_JOIN_FAILED:
-        espat_trace_text(trace, m->index, '*', "join failed, code %d", (int)e->u.join_failed.why);
-        break;
-    case ESPAT_EVENT_LOST: espat_trace_text(trace, m->index, '*', "the access point is lost"); break;
-    case ESPAT_EVENT_SCANNED:
-        espat_trace_text(trace, m->index, '*', "scanned: %zu access points", e->u.scanned.n);
-        break;
-    case ESPAT_EVENT_STORED:
-        espat_trace_text(trace, m->index, '*', "settings %s", e->u.stored.ok ? "stored" : "not stored");
-        break;
-    default: break;
-    }
-}
-
 /* ---------------------------------------------------------------- order of work */
 
 static void act(espat_modem_t *m, const espat_action_t *a)
 {
-    if (espat_trace_on(&m->daemon->trace)) trace_action(m, a);
+    if (espat_trace_on(&m->daemon->trace)) espat_record_action(m, a);
     switch (a->kind) {
     case ESPAT_ACTION_NONE: break;
-    case ESPAT_ACTION_OPEN: espat_net_connect(&m->net, &a->u.open); break;
-    case ESPAT_ACTION_CLOSE: espat_net_hang_up(&m->net, &a->u.close); break;
+    case ESPAT_ACTION_OPEN:
+        if (a->u.open.type == ESPAT_LINK_UDP)
+            espat_udp_open(&m->udp, &a->u.open);
+        else
+            espat_net_connect(&m->net, &a->u.open);
+        break;
+    case ESPAT_ACTION_CLOSE: /* whichever it is */
+        espat_udp_hang_up(&m->udp, &a->u.close);
+        espat_net_hang_up(&m->net, &a->u.close);
+        break;
+    case ESPAT_ACTION_OPTIONS: espat_net_options(&m->net, &a->u.options); break;
+    case ESPAT_ACTION_LISTEN: espat_listener_open(&m->listener, &a->u.listen); break;
+    case ESPAT_ACTION_UNLISTEN: espat_listener_shut(&m->listener); break;
+    case ESPAT_ACTION_PING: espat_echo_ask(&m->echo, &a->u.ping); break;
+    case ESPAT_ACTION_SNTP: espat_ntp_ask(&m->ntp, &a->u.sntp); break;
     case ESPAT_ACTION_RESOLVE: espat_dns_ask(&m->daemon->dns, m, &a->u.resolve); break;
     case ESPAT_ACTION_FLASH: espat_provision_act(&m->provision, &a->u.flash); break;
     case ESPAT_ACTION_STORE: espat_store_save(&m->store, a->u.store_serial); break;
     case ESPAT_ACTION_UART: espat_transport_line(&m->transport, &a->u.uart); break;
     case ESPAT_ACTION_RESTART:
+        espat_listener_shut(&m->listener);
         espat_net_restart(&m->net);
+        espat_udp_restart(&m->udp);
+        espat_echo_cancel(&m->echo);
+        espat_ntp_cancel(&m->ntp);
         espat_dns_forget(&m->daemon->dns, m);
         espat_radio_restart(&m->radio);
         break;
@@ -179,11 +112,13 @@ void espat_modem_settle(espat_modem_t *m)
             while (espat_radio_next_event(&m->radio, &event, espat_modem_now(m)))
                 espat_modem_event(m, &event);
         if (espat_net_write(&m->net)) m->again = true;
+        if (espat_udp_write(&m->udp)) m->again = true;
         if (espat_transport_write(&m->transport)) m->again = true;
         offer_held(m);
         if (espat_net_read(&m->net, &turns)) m->again = true;
         if (m->again) continue;
         espat_net_update(&m->net);
+        espat_udp_update(&m->udp);
         espat_transport_update(&m->transport);
     }
     m->settling = false;
@@ -192,7 +127,7 @@ void espat_modem_settle(espat_modem_t *m)
 
 void espat_modem_event(espat_modem_t *m, const espat_event_t *event)
 {
-    if (espat_trace_on(&m->daemon->trace)) trace_event(m, event);
+    if (espat_trace_on(&m->daemon->trace)) espat_record_event(m, event);
     espat_event(&m->engine, event, espat_modem_now(m));
     espat_modem_settle(m);
 }
@@ -238,13 +173,14 @@ static void make(espat_modem_t *m)
         .user = m,
     };
     espat_init(&m->engine, &config);
-    const espat_radio_config_t radio = {
+    espat_radio_config_t radio = {
         .aps = o->ap_count ? o->aps : NULL,
         .ap_count = o->ap_count,
         .ip = iface->ip,
         .gateway = iface->gateway,
         .netmask = iface->netmask,
     };
+    memcpy(radio.dns, m->daemon->dns.system, sizeof radio.dns);
     espat_radio_init(&m->radio, &radio);
 }
 
@@ -256,6 +192,10 @@ bool espat_modem_open(espat_modem_t *m, struct espat_daemon *daemon, unsigned in
     (void)uv_timer_init(&daemon->loop, &m->timer);
     m->timer.data = m;
     espat_net_init(&m->net, m);
+    espat_udp_init(&m->udp, m);
+    espat_listener_init(&m->listener, m);
+    espat_echo_init(&m->echo, m);
+    espat_ntp_init(&m->ntp, m);
     espat_provision_init(&m->provision, m);
     make(m);
     if (!espat_store_open(&m->store, m)) return false;
@@ -280,7 +220,11 @@ void espat_modem_reset(espat_modem_t *m)
 void espat_modem_close(espat_modem_t *m)
 {
     espat_transport_close(&m->transport);
+    espat_listener_close(&m->listener);
     espat_net_close(&m->net);
+    espat_udp_restart(&m->udp);
+    espat_echo_close(&m->echo);
+    espat_ntp_close(&m->ntp);
     espat_dns_forget(&m->daemon->dns, m);
     espat_provision_close(&m->provision);
     espat_store_close(&m->store);

@@ -5,10 +5,14 @@
 
 #include <radio.h>
 
+#include "echo.h"
+#include "listener.h"
 #include "net.h"
+#include "ntp.h"
 #include "provision.h"
 #include "store.h"
 #include "transport.h"
+#include "udp.h"
 
 struct espat_daemon;
 
@@ -22,6 +26,10 @@ typedef struct espat_modem {
     size_t held_at, held_size;
     espat_transport_t transport;
     espat_net_t net;
+    espat_udp_t udp;
+    espat_listener_t listener;
+    espat_echo_t echo;
+    espat_ntp_t ntp;
     espat_provision_t provision;
     espat_store_t store;
     espat_radio_t radio;

@@ -15,7 +15,8 @@
 /* Reads of a lingering socket before the others have their turn. */
 #define TURNS 16
 
-/* What was accepted for sending may still leave for this time after a link was closed. */
+/* What was accepted for sending may still leave for this time after a link was closed, unless AT+CIPTCPOPT says
+ * another. SO_LINGER itself would make close() wait, also on a socket that does not block. */
 #define LINGER_MS  10000
 #define LINGER_MAX 16
 
@@ -30,11 +31,12 @@ typedef struct espat_net_socket {
     bool paused;           /* the last read found no room in the window */
     bool dead;             /* writing failed; what was received is still to be read */
     espat_net_error_t why; /* of dead */
+    int32_t linger_s;      /* as espat_action_open says */
     uv_timer_t timer;      /* of a lingering one */
     struct espat_net_socket *next;
 } espat_net_socket_t;
 
-static espat_net_error_t error_of(int error)
+espat_net_error_t espat_net_error_of(int error)
 {
     switch (error) {
     case 0: return ESPAT_NET_PEER_CLOSED;
@@ -61,6 +63,11 @@ static void freed(uv_handle_t *handle)
     free(handle->data);
 }
 
+static bool set(int fd, int level, int name, int value)
+{
+    return setsockopt(fd, level, name, &value, sizeof value) == 0;
+}
+
 /* The socket's end; its memory lives as long as its timer's handle. */
 static void destroy(espat_net_socket_t *s)
 {
@@ -82,9 +89,18 @@ static void unlink_lingering(espat_net_socket_t *s)
     destroy(s);
 }
 
+/* The connection is cut off: what has not left is lost, and the peer sees a reset. */
+static void cut_off(const espat_net_socket_t *s)
+{
+    const struct linger none = { .l_onoff = 1, .l_linger = 0 };
+    (void)setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+}
+
 static void linger_expired(uv_timer_t *timer)
 {
-    unlink_lingering(timer->data);
+    espat_net_socket_t *s = timer->data;
+    if (s->linger_s > 0) cut_off(s);
+    unlink_lingering(s);
 }
 
 /* Bytes that still come are thrown away: closing with them unread would reset the connection, and with it what the
@@ -105,16 +121,18 @@ static void let_go(espat_net_socket_t *s)
 {
     int unsent = 0;
     size_t others = 0;
+    if (s->linger_s == 0) cut_off(s);
     for (const espat_net_socket_t *other = s->net->lingering; other; other = other->next)
         others++;
-    if (s->connecting || s->dead || others >= LINGER_MAX || ioctl(s->fd, SIOCOUTQ, &unsent) != 0 ||
-        unsent == 0 || shutdown(s->fd, SHUT_WR) != 0) {
+    if (s->linger_s == 0 || s->connecting || s->dead || others >= LINGER_MAX ||
+        ioctl(s->fd, SIOCOUTQ, &unsent) != 0 || unsent == 0 || shutdown(s->fd, SHUT_WR) != 0) {
         destroy(s);
         return;
     }
     s->next = s->net->lingering;
     s->net->lingering = s;
-    (void)uv_timer_start(&s->timer, linger_expired, LINGER_MS, 0);
+    const uint64_t limit_ms = s->linger_s > 0 ? (uint64_t)s->linger_s * 1000 : LINGER_MS;
+    (void)uv_timer_start(&s->timer, linger_expired, limit_ms, 0);
     espat_watch_set(s->watch, UV_READABLE);
 }
 
@@ -180,7 +198,7 @@ static bool receive(espat_net_socket_t *s)
         return true;
     }
     if (n < 0 && errno == EAGAIN && !s->dead) return false;
-    tell_closed(s, s->dead ? s->why : error_of(n < 0 ? errno : 0));
+    tell_closed(s, s->dead ? s->why : espat_net_error_of(n < 0 ? errno : 0));
     return true;
 }
 
@@ -196,7 +214,7 @@ static void ready(void *user, int events)
     if (s->connecting) {
         int error = pending_error(s);
         if (error)
-            tell_closed(s, error_of(error));
+            tell_closed(s, espat_net_error_of(error));
         else
             connected(s);
         return;
@@ -227,7 +245,7 @@ static bool send_link(espat_net_socket_t *s, const uint8_t *p, size_t n)
         return false;
     }
     s->dead = true;
-    s->why = error_of(errno);
+    s->why = espat_net_error_of(errno);
     return false;
 }
 
@@ -279,11 +297,6 @@ void espat_net_update(espat_net_t *net)
 
 /* ---------------------------------------------------------------- actions */
 
-static bool set(int fd, int level, int name, int value)
-{
-    return setsockopt(fd, level, name, &value, sizeof value) == 0;
-}
-
 /* Starts to connect; returns 0 or an errno. */
 static int start(espat_net_socket_t *s, const espat_action_open_t *open)
 {
@@ -297,6 +310,7 @@ static int start(espat_net_socket_t *s, const espat_action_open_t *open)
          !set(s->fd, IPPROTO_TCP, TCP_KEEPIDLE, open->keep_alive_s) ||
          !set(s->fd, IPPROTO_TCP, TCP_KEEPINTVL, 1) || !set(s->fd, IPPROTO_TCP, TCP_KEEPCNT, 3)))
         return errno;
+    if (open->nodelay && !set(s->fd, IPPROTO_TCP, TCP_NODELAY, 1)) return errno;
     espat_sockaddr_t local;
     socklen_t local_size = espat_sockaddr_make(&local, &open->local, open->local_port);
     if (local_size) {
@@ -309,41 +323,91 @@ static int start(espat_net_socket_t *s, const espat_action_open_t *open)
     return errno;
 }
 
-void espat_net_connect(espat_net_t *net, const espat_action_open_t *open)
+/* A socket for a link, not yet in its place. NULL: no memory. */
+static espat_net_socket_t *make(espat_net_t *net, uint8_t link, uint16_t gen)
 {
-    int error = EAFNOSUPPORT;
-    espat_net_socket_t *s = NULL;
-    if (open->link >= ESPAT_CFG_LINKS) return;
-    if (net->sockets[open->link]) { /* the engine closes before it opens; be safe */
-        let_go(net->sockets[open->link]);
-        net->sockets[open->link] = NULL;
-    }
-    if (open->type == ESPAT_LINK_TCP) {
-        s = calloc(1, sizeof *s);
-        error = ENOMEM;
-    }
-    if (s) {
-        s->net = net;
-        s->fd = -1;
-        s->link = open->link;
-        s->gen = open->gen;
-        s->connecting = true; /* an immediate success is told as writable, too */
-        (void)uv_timer_init(&net->modem->daemon->loop, &s->timer);
-        s->timer.data = s;
-        error = start(s, open);
-        if (!error) {
-            net->sockets[open->link] = s;
-            return; /* the update that follows waits for it */
-        }
-        destroy(s);
-    }
-    espat_trace_text(&net->modem->daemon->trace, net->modem->index, '*', "link %u: %s", open->link,
+    espat_net_socket_t *s = calloc(1, sizeof *s);
+    if (!s) return NULL;
+    s->net = net;
+    s->fd = -1;
+    s->link = link;
+    s->gen = gen;
+    s->linger_s = -1;
+    (void)uv_timer_init(&net->modem->daemon->loop, &s->timer);
+    s->timer.data = s;
+    return s;
+}
+
+/* The engine closes before it opens; be safe. */
+static void clear_place(espat_net_t *net, uint8_t link)
+{
+    espat_net_socket_t *s = net->sockets[link];
+    net->sockets[link] = NULL;
+    if (s) let_go(s);
+}
+
+static void failed(espat_net_t *net, uint8_t link, uint16_t gen, int error)
+{
+    espat_trace_text(&net->modem->daemon->trace, net->modem->index, '*', "link %u: %s", link,
                      strerror(error));
     const espat_event_t event = {
         .kind = ESPAT_EVENT_CLOSED,
-        .u.closed = { .link = open->link, .gen = open->gen, .why = error_of(error) },
+        .u.closed = { .link = link, .gen = gen, .why = espat_net_error_of(error) },
     };
     espat_modem_event(net->modem, &event);
+}
+
+void espat_net_connect(espat_net_t *net, const espat_action_open_t *open)
+{
+    if (open->link >= ESPAT_CFG_LINKS) return;
+    clear_place(net, open->link);
+    if (open->type != ESPAT_LINK_TCP) {
+        failed(net, open->link, open->gen, EAFNOSUPPORT);
+        return;
+    }
+    espat_net_socket_t *s = make(net, open->link, open->gen);
+    if (!s) {
+        failed(net, open->link, open->gen, ENOMEM);
+        return;
+    }
+    s->connecting = true; /* an immediate success is told as writable, too */
+    s->linger_s = open->linger_s;
+    int error = start(s, open);
+    if (error) {
+        destroy(s);
+        failed(net, open->link, open->gen, error);
+        return;
+    }
+    net->sockets[open->link] = s; /* the update that follows waits for it */
+}
+
+void espat_net_adopt(espat_net_t *net, uint8_t link, uint16_t gen, int fd)
+{
+    clear_place(net, link);
+    espat_net_socket_t *s = make(net, link, gen);
+    if (!s) {
+        close(fd);
+        failed(net, link, gen, ENOMEM);
+        return;
+    }
+    s->fd = fd;
+    s->watch = espat_watch_new(&net->modem->daemon->loop, fd, ready, s);
+    if (!s->watch) {
+        int error = errno;
+        destroy(s);
+        failed(net, link, gen, error);
+        return;
+    }
+    net->sockets[link] = s;
+}
+
+void espat_net_options(espat_net_t *net, const espat_action_options_t *options)
+{
+    if (options->link >= ESPAT_CFG_LINKS) return;
+    espat_net_socket_t *s = net->sockets[options->link];
+    if (!s || s->gen != options->gen) return;
+    s->linger_s = options->linger_s;
+    (void)set(s->fd, IPPROTO_TCP, TCP_NODELAY, options->nodelay);
 }
 
 void espat_net_hang_up(espat_net_t *net, const espat_action_close_t *close)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The links of one modem as sockets. */
+/* The TCP links of one modem as sockets. */
 #ifndef NET_H
 #define NET_H
 
@@ -20,6 +20,12 @@ void espat_net_init(espat_net_t *net, struct espat_modem *modem);
 void espat_net_connect(espat_net_t *net, const espat_action_open_t *open);
 void espat_net_hang_up(espat_net_t *net, const espat_action_close_t *close);
 
+/* A client of the server: the descriptor, which does not block, is the link's from now on. */
+void espat_net_adopt(espat_net_t *net, uint8_t link, uint16_t gen, int fd);
+
+/* ESPAT_ACTION_OPTIONS. */
+void espat_net_options(espat_net_t *net, const espat_action_options_t *options);
+
 /* ESPAT_ACTION_RESTART: ends every link at once. */
 void espat_net_restart(espat_net_t *net);
 
@@ -33,5 +39,8 @@ bool espat_net_read(espat_net_t *net, unsigned *turns);
 void espat_net_update(espat_net_t *net);
 
 void espat_net_close(espat_net_t *net);
+
+/* An errno of a socket as the engine counts them; 0 is an orderly end. */
+espat_net_error_t espat_net_error_of(int error);
 
 #endif

@@ -33,6 +33,10 @@ static const char usage[] =
     "                          an access point (may be repeated); none: any SSID joins\n"
     "  --join SSID[,PASSWORD]  factory settings join this one at start\n"
     "  --iface NAME            the interface whose addresses the station shows\n"
+    "  --listen-address ADDR   where a server takes clients: an address of this machine, or any\n"
+    "                          (default: the station's address)\n"
+    "  --dns-port N            the port of name servers that AT+CIPDNS names (default: 53)\n"
+    "  --sntp-port N           the port of time servers (default: 123)\n"
     "  --trace[=FILE]          one line for each record that passes (default: stderr)\n"
     "  --version, --help\n"
     "\n"
@@ -54,6 +58,9 @@ enum { /* what getopt_long returns for each */
        OPTION_AP,
        OPTION_JOIN,
        OPTION_IFACE,
+       OPTION_LISTEN_ADDRESS,
+       OPTION_DNS_PORT,
+       OPTION_SNTP_PORT,
        OPTION_TRACE,
        OPTION_VERSION,
        OPTION_HELP,
@@ -75,6 +82,9 @@ static const struct option table[] = {
     { "ap", required_argument, NULL, OPTION_AP },
     { "join", required_argument, NULL, OPTION_JOIN },
     { "iface", required_argument, NULL, OPTION_IFACE },
+    { "listen-address", required_argument, NULL, OPTION_LISTEN_ADDRESS },
+    { "dns-port", required_argument, NULL, OPTION_DNS_PORT },
+    { "sntp-port", required_argument, NULL, OPTION_SNTP_PORT },
     { "trace", optional_argument, NULL, OPTION_TRACE },
     { "version", no_argument, NULL, OPTION_VERSION },
     { "help", no_argument, NULL, OPTION_HELP },
@@ -259,6 +269,22 @@ static bool take_number(const char *name, const char *text, long low, long high,
     return false;
 }
 
+static bool take_port(const char *name, const char *text, uint16_t *port)
+{
+    long value;
+    if (!take_number(name, text, 1, 65535, &value)) return false;
+    *port = (uint16_t)value;
+    return true;
+}
+
+static bool take_listen_address(espat_options_t *options, const char *text)
+{
+    if (espat_sockaddr_parse(strcmp(text, "any") == 0 ? "0.0.0.0" : text, &options->listen_ip)) return true;
+    espat_report_line("--listen-address takes an address of this machine such as 127.0.0.1, or any: '%s'",
+                      text);
+    return false;
+}
+
 static bool has_number_place(const char *path)
 {
     return path && strstr(path, "%d");
@@ -307,6 +333,8 @@ espat_options_result_t espat_options_parse(espat_options_t *options, int argc, c
 {
     memset(options, 0, sizeof *options);
     options->count = 1;
+    options->dns_port = 53;
+    options->sntp_port = 123;
     const char *firmware = "2.1", *chip = "host";
     bool ok = true;
     long value;
@@ -334,6 +362,9 @@ espat_options_result_t espat_options_parse(espat_options_t *options, int argc, c
         case OPTION_AP: ok = take_ap(options, optarg); break;
         case OPTION_JOIN: ok = take_join(options, optarg); break;
         case OPTION_IFACE: options->iface = optarg; break;
+        case OPTION_LISTEN_ADDRESS: ok = take_listen_address(options, optarg); break;
+        case OPTION_DNS_PORT: ok = take_port("--dns-port", optarg, &options->dns_port); break;
+        case OPTION_SNTP_PORT: ok = take_port("--sntp-port", optarg, &options->sntp_port); break;
         case OPTION_TRACE:
             options->trace = true;
             options->trace_file = optarg;

@@ -31,6 +31,9 @@ typedef struct espat_options {
     bool trace;
     const char *trace_file; /* NULL: stderr */
     const char *iface;
+    espat_ip_t listen_ip; /* family 0: the interface's */
+    uint16_t dns_port;    /* of servers that AT+CIPDNS names */
+    uint16_t sntp_port;
     const espat_profile_t *profile;
     const char *join_ssid, *join_password;
     espat_radio_ap_t aps[ESPAT_RADIO_APS];
