@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -246,6 +247,8 @@ static bool bound(const fetch_t *f)
         fcntl(IMAGE_FD, F_GETFD) >= 0 && (!f->signature || fcntl(SIGNATURE_FD, F_GETFD) >= 0);
     (void)signal(SIGXFSZ, SIG_IGN); /* then writing more fails */
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    struct pollfd daemon = { .fd = STDOUT_FILENO };
+    if (poll(&daemon, 1, 0) > 0 && daemon.revents & POLLERR) return false; /* it was gone before that */
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     (void)alarm(LIMIT_S);
     return has_fds && setrlimit(RLIMIT_FSIZE, &size) == 0 && setrlimit(RLIMIT_CORE, &none) == 0;
