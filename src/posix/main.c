@@ -25,13 +25,13 @@ static int run(espat_daemon_t *d, char **argv)
     espat_supervised_take(s);
     if (!espat_folder_open(&d->folder, &d->options, s->lock_fd)) return 1;
     const bool alone = s->link_fd < 0 && d->options.count == 1;
-    int status = 0;
-    bool others = alone && espat_supervisor_is_needed(&d->folder);
-    if (!others) {
+    int status;
+    if (alone && espat_supervisor_is_needed(&d->folder)) {
+        status = espat_supervisor_run(s, &d->folder, argv);
+    } else {
         status = espat_daemon_run(d);
-        others = alone && d->restarting;
+        if (alone && d->restarting) status = espat_supervisor_become(s, &d->folder, argv);
     }
-    if (others) status = espat_supervisor_run(s, &d->folder, argv);
     espat_folder_close(&d->folder);
     return status;
 }

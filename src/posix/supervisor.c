@@ -21,6 +21,8 @@
 #define UP_LIMIT_MS  10000
 #define NOT_EXECUTED 127
 
+static const char own_path[] = "/proc/self/exe";
+
 typedef struct supervisor {
     espat_supervised_t *line; /* the descriptors that pass from image to image */
     const espat_folder_t *folder;
@@ -63,24 +65,29 @@ static void keep_open(int fd)
     if (fd >= 0) (void)fcntl(fd, F_SETFD, 0);
 }
 
+/* Becomes the executable, which is given these descriptors; link_fd -1: it is not supervised. Returns when it cannot. */
+static void execute(const char *path, char **argv, const char *image, int link_fd, int lock_fd,
+                    const int line[ESPAT_LINE_FDS])
+{
+    char text[80];
+    keep_open(link_fd);
+    keep_open(lock_fd);
+    keep_open(line[0]);
+    keep_open(line[1]);
+    (void)snprintf(text, sizeof text, "%s,%d,%d,%d,%d", image, link_fd, lock_fd, line[0], line[1]);
+    (void)setenv(ESPAT_SUPERVISED_ENV, text, 1);
+    (void)execv(path, argv);
+    espat_report_line("cannot start %s: %s", path, strerror(errno));
+}
+
 /* The child's side of fork. */
 static void become(const supervisor_t *s, int link_fd, const char *path, const char *fetch)
 {
-    char text[80];
-    const int *line = s->line->line;
-    keep_open(link_fd);
-    keep_open(s->folder->lock_fd);
-    keep_open(line[0]);
-    keep_open(line[1]);
-    (void)snprintf(text, sizeof text, "%s,%d,%d,%d,%d", s->boot.choice, link_fd, s->folder->lock_fd, line[0],
-                   line[1]);
-    (void)setenv(ESPAT_SUPERVISED_ENV, text, 1);
     if (fetch) (void)setenv(ESPAT_FETCH_ENV, fetch, 1);
     (void)signal(SIGCHLD, SIG_DFL);
     (void)sigprocmask(SIG_UNBLOCK, &s->caught, NULL);
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM); /* as when the link ends, for an image that does not look at it */
-    (void)execv(path, s->argv);
-    espat_report_line("cannot start %s: %s", path, strerror(errno));
+    execute(path, s->argv, s->boot.choice, link_fd, s->folder->lock_fd, s->line->line);
     _exit(NOT_EXECUTED);
 }
 
@@ -90,7 +97,7 @@ static bool start(supervisor_t *s)
     char path[4096];
     int ends[2], slot_fd = -1;
     if (is_installed(s)) {
-        (void)snprintf(path, sizeof path, "/proc/self/exe");
+        (void)snprintf(path, sizeof path, "%s", own_path);
     } else {
         int n = snprintf(path, sizeof path, "%s/firmware/%s", s->folder->path, s->boot.choice);
         slot_fd =
@@ -275,5 +282,11 @@ int espat_supervisor_run(espat_supervised_t *line, const espat_folder_t *folder,
             return pass_status(&s);
     }
     espat_report_line("cannot start the firmware: %s", strerror(errno));
+    return 1;
+}
+
+int espat_supervisor_become(const espat_supervised_t *s, const espat_folder_t *folder, char **argv)
+{
+    execute(own_path, argv, ESPAT_FIRMWARE_INSTALLED, -1, folder->lock_fd, s->line);
     return 1;
 }

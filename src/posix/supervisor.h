@@ -30,4 +30,8 @@ bool espat_supervisor_is_needed(const espat_folder_t *folder);
  * ends this process, too. */
 int espat_supervisor_run(espat_supervised_t *s, const espat_folder_t *folder, char **argv);
 
+/* This process ran the installed image. It starts anew, keeping s->line and the folder's lock, to be the supervisor of the
+ * choice. Returns the exit status only when that fails. */
+int espat_supervisor_become(const espat_supervised_t *s, const espat_folder_t *folder, char **argv);
+
 #endif
