@@ -205,9 +205,9 @@ static bool message(espat_t *e)
 static void step(espat_t *e)
 {
     if (e->power != ESPAT_POWER_ON) return;
-    espat_relay_step(e);
-    espat_listen_step(e);
-    espat_sntp_step(e);
+    if (e->passthrough.on || espat_relay_busy(e)) espat_relay_step(e);
+    if (e->server.on) espat_listen_step(e);
+    if (e->sntp.state != ESPAT_SNTP_OFF) espat_sntp_step(e);
 }
 
 static void settle(espat_t *e)
@@ -321,7 +321,7 @@ size_t espat_uart_rx(espat_t *e, const uint8_t *p, size_t n, uint64_t now)
             part = rx_passthrough(e, p + taken, n - taken);
         } else if (e->job.cmd == NULL) {
             part = rx_line(e, p + taken, n - taken);
-        } else if (e->job.produce != NULL) {
+        } else if (e->job.produce != NULL || e->job.waits_for_room) {
             part = 0; /* a long reply waits for room, and so does the host */
         } else {
             part = rx_busy(e, p + taken, n - taken);

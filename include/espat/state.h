@@ -94,7 +94,9 @@ typedef struct espat_softap_station {
 } espat_softap_station_t;
 
 typedef struct espat_softap {
-    bool change_due; /* ESPAT_ACTION_SOFTAP not yet fetched */
+    bool change_due;   /* ESPAT_ACTION_SOFTAP not yet fetched */
+    bool message_due;  /* of some station; falls when none has one */
+    bool kick_any_due; /* of some station, or of all */
     bool kick_all_due;
     espat_softap_station_t stations[ESPAT_CFG_SOFTAP_STATIONS];
 } espat_softap_t;
@@ -146,9 +148,9 @@ typedef struct espat_sntp {
     uint8_t rounds; /* rounds over all servers that failed: the pause doubles */
     uint16_t serial;
     uint64_t asked_at;
-    uint32_t interval_s;  /* from one answer to the next question */
-    int32_t zone;     /* as the host typed it: hours, or hours and minutes */
-    int32_t offset_s; /* what it means */
+    uint32_t interval_s; /* from one answer to the next question */
+    int32_t zone;        /* as the host typed it: hours, or hours and minutes */
+    int32_t offset_s;    /* what it means */
     char servers[ESPAT_SNTP_SERVERS][ESPAT_HOST_CHARS + 1];
 } espat_sntp_t;
 
@@ -264,6 +266,7 @@ typedef struct espat_tx {
     uint8_t first, count;
     bool marked; /* nothing beyond mark may leave before the line was set (AT+UART_CUR) */
     uint32_t mark;
+    uint8_t before_mark; /* payloads in front of it */
     uint32_t lost; /* bytes that found no room: stays 0 */
 } espat_tx_t;
 
@@ -308,9 +311,10 @@ typedef struct espat_job {
     espat_result_t (*resume)(struct espat *e);
     bool (*produce)(struct espat *e, uint32_t step); /* false: nothing more; else one line was written */
     uint32_t step;                                   /* of produce; a command's own counter otherwise */
-    bool quiet;        /* no unsolicited message until it ends (a send, a reply of many lines) */
-    bool storing;      /* waits for the settings to be kept before it answers OK */
-    espat_keep_t keep; /* AT+X_CUR never keeps, AT+X_DEF always */
+    bool waits_for_room; /* until the host has read what it was sent; until then it is not read either */
+    bool quiet;          /* no unsolicited message until it ends (a send, a reply of many lines) */
+    bool storing;        /* waits for the settings to be kept before it answers OK */
+    espat_keep_t keep;   /* AT+X_CUR never keeps, AT+X_DEF always */
     uint8_t link;
     uint16_t gen;
     char name[24]; /* as the host typed it, in capitals: information lines begin with it */

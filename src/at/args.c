@@ -67,10 +67,10 @@ void espat_args_refuse(espat_args_t *a, const char *why)
 
 static size_t field_size(const espat_args_t *a)
 {
-    size_t n = 0, rest = (size_t)(a->end - a->p);
-    while (n < rest && a->p[n] != ',')
-        n += a->p[n] == '\\' && n + 1 < rest ? 2 : 1;
-    return n;
+    const char *p = a->p;
+    while (p < a->end && *p != ',')
+        p += *p == '\\' && p + 1 < a->end ? 2 : 1;
+    return (size_t)(p - a->p);
 }
 
 /* Takes the next field; an absent one is empty. False after a failure. */
@@ -119,6 +119,7 @@ static int64_t number(espat_args_t *a, int64_t min, int64_t max, bool mandatory,
 {
     field_t f;
     int64_t value;
+    if (a->over && !mandatory) return otherwise; /* nothing more was typed */
     if (!take(a, &f)) return otherwise;
     if (f.n == 0 && !mandatory) return otherwise;
     if (f.n == 0) {
@@ -166,6 +167,28 @@ uint8_t espat_args_link(espat_args_t *a, uint8_t max)
 
 /* ---------------------------------------------------------------- texts */
 
+/* Takes a text in quotes without escapes or commas, as nearly all are: its end is the end of the field. NULL: it is not
+ * so simple, and nothing is taken. */
+static char *take_simple(espat_args_t *a, size_t *n)
+{
+    char *text = a->p + 1, *p = text;
+    if (a->failed || a->over || a->p == a->end || *a->p != '"') return NULL;
+    /* Nearly all characters are above the comma; the CR behind the line is not, so the end needs no check of its own. */
+    while (*p != '"') {
+        if (*p == '\\' || *p == ',' || p == a->end) return NULL;
+        do
+            p++;
+        while ((unsigned char)*p > ',' && *p != '\\');
+    }
+    if (p + 1 != a->end && p[1] != ',') return NULL;
+    *p = '\0';
+    *n = (size_t)(p - text);
+    a->index++;
+    a->over = p + 1 == a->end;
+    a->p = a->over ? a->end : p + 2;
+    return text;
+}
+
 /* Undoes the escapes between the quotes, in place; NULL when the quotes are not right. */
 static char *unquote(field_t f)
 {
@@ -185,15 +208,17 @@ static char *unquote(field_t f)
 const char *espat_args_text_or_null(espat_args_t *a, size_t min, size_t max)
 {
     field_t f;
-    const char *text;
     size_t n;
-    if (!take(a, &f) || f.n == 0) return NULL;
-    text = unquote(f);
+    const char *text = take_simple(a, &n);
     if (text == NULL) {
-        fail_parse(a, "not a text in quotes");
-        return NULL;
+        if (!take(a, &f) || f.n == 0) return NULL;
+        text = unquote(f);
+        if (text == NULL) {
+            fail_parse(a, "not a text in quotes");
+            return NULL;
+        }
+        n = strlen(text);
     }
-    n = strlen(text);
     if (n < min || n > max) {
         fail_range(a, "characters: ", (int64_t)min, (int64_t)max);
         return NULL;

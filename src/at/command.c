@@ -12,7 +12,9 @@ static const espat_cmd_t *find(const espat_family_t *const *families, size_t cou
         const espat_cmd_t *row = families[f]->rows;
         const espat_cmd_t *end = row + families[f]->count;
         for (; row < end; row++)
-            if (row->name_size == size && memcmp(row->name, name, size) == 0) return row;
+            if (row->name_size == size && (size == 0 || row->name[size - 1] == name[size - 1]) &&
+                memcmp(row->name, name, size) == 0)
+                return row;
     }
     return NULL;
 }
@@ -53,14 +55,18 @@ static bool in_name(char c)
     return (c >= 'A' && c <= 'Z') || (c >= '-' && c <= ':') || c == '_' || c == '!' || c == '%';
 }
 
-/* Copies the name in capitals to e->job.name; returns its size, 0 also for one that no command has. */
-static size_t take_name(espat_t *e, const char *p, size_t n)
+/* Makes the name in the line capitals and copies it to e->job.name; returns its size. One that is too long for that is
+ * cut: no command has such a name, and what is left of it is no form. */
+static size_t take_name(espat_t *e, char *p, size_t n)
 {
-    size_t i = 0;
-    while (i < n && i < sizeof e->job.name - 1 && (in_name(p[i]) || (i == 0 && p[i] == '+'))) {
-        e->job.name[i] = upper(p[i]);
-        i++;
+    size_t i = n > 0 && p[0] == '+' ? 1 : 0;
+    if (n > sizeof e->job.name - 1) n = sizeof e->job.name - 1;
+    for (; i < n; i++) {
+        if (p[i] >= 'A' && p[i] <= 'Z') continue;
+        if (!in_name(p[i])) break;
+        p[i] = upper(p[i]);
     }
+    memcpy(e->job.name, p, i);
     e->job.name[i] = '\0';
     return i;
 }

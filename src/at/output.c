@@ -16,11 +16,12 @@ void espat_output_mark(espat_t *e)
 {
     e->tx.marked = true;
     e->tx.mark = e->tx.put;
+    e->tx.before_mark = e->tx.count;
 }
 
 bool espat_output_at_mark(const espat_t *e)
 {
-    return e->tx.marked && e->tx.taken == e->tx.mark;
+    return e->tx.marked && e->tx.taken == e->tx.mark && e->tx.before_mark == 0;
 }
 
 /* ---------------------------------------------------------------- writing */
@@ -38,10 +39,12 @@ bool espat_reply_empty(const espat_t *e)
 void espat_reply_bytes(espat_t *e, const void *p, size_t n)
 {
     uint32_t room = espat_reply_room(e);
-    uint32_t fits = n > room ? room : (uint32_t)n;
-    e->tx.lost += (uint32_t)n - fits; /* our own bug, never the host's: the tests hold it at 0 */
-    espat_ring_put(&e->tx.text, p, fits);
-    e->tx.put += fits;
+    if (n > room) { /* our own bug, never the host's: the tests hold it at 0 */
+        e->tx.lost += (uint32_t)n - room;
+        n = room;
+    }
+    e->tx.put += (uint32_t)n;
+    espat_ring_put(&e->tx.text, p, (uint32_t)n);
 }
 
 bool espat_reply_payload_free(const espat_t *e)
@@ -97,10 +100,10 @@ size_t espat_uart_tx_vec(const espat_t *e, espat_span_t *pieces, size_t max)
     uint32_t shown = 0;
     size_t n = 0;
     bool whole = true;
-    for (uint8_t i = 0; i < tx->count && whole; i++) {
+    uint8_t count = tx->marked ? tx->before_mark : tx->count;
+    for (uint8_t i = 0; i < count && whole; i++) {
         const espat_tx_payload_t *p = &tx->payloads[(tx->first + i) % ESPAT_CFG_TX_PAYLOADS];
         uint32_t text = p->at - tx->taken - shown;
-        if (shown + text > end || (tx->marked && shown + text == end)) break; /* it is behind the mark */
         n = append(pieces, n, max, &tx->text, shown, text, &whole);
         if (!whole) return n;
         shown += text;
@@ -150,6 +153,7 @@ static size_t leave(espat_t *e, size_t n)
         give_back(&e->links[p->link], p->behind);
         tx->first = (uint8_t)((tx->first + 1) % ESPAT_CFG_TX_PAYLOADS);
         tx->count--;
+        if (tx->marked) tx->before_mark--;
     }
     return part;
 }
@@ -162,7 +166,7 @@ void espat_output_left(espat_t *e, size_t n)
 
 void espat_output_clear(espat_t *e)
 {
+    e->tx.marked = false;
     while (e->tx.text.used != 0 || e->tx.count != 0)
         leave(e, SIZE_MAX);
-    e->tx.marked = false;
 }

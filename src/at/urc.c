@@ -168,10 +168,11 @@ static bool link_message(espat_t *e, uint8_t link)
 /* Links take turns, so that one that never stops does not silence the others. */
 static bool any_link_message(espat_t *e)
 {
-    for (uint8_t i = 0; i < ESPAT_CFG_LINKS; i++) {
-        uint8_t link = (uint8_t)((e->next_ipd + i) % ESPAT_CFG_LINKS);
-        if (e->links[link].state == ESPAT_LINK_FREE || !link_message(e, link)) continue;
-        e->next_ipd = (uint8_t)((link + 1) % ESPAT_CFG_LINKS);
+    unsigned link = e->next_ipd;
+    for (unsigned i = 0; i < ESPAT_CFG_LINKS; i++, link++) {
+        if (link == ESPAT_CFG_LINKS) link = 0;
+        if (e->links[link].state == ESPAT_LINK_FREE || !link_message(e, (uint8_t)link)) continue;
+        e->next_ipd = link + 1 == ESPAT_CFG_LINKS ? 0 : (uint8_t)(link + 1);
         return true;
     }
     return false;
@@ -207,8 +208,9 @@ static bool link_lingers(const espat_t *e)
 static bool joined_message(espat_t *e)
 {
     espat_station_t *s = &e->station;
-    if (link_lingers(e)) return false;
     if (s->state != ESPAT_STATION_JOINED && s->state != ESPAT_STATION_UP) return false;
+    if (s->told == ESPAT_TOLD_GOT_IP && !s->address_again) return false;
+    if (link_lingers(e)) return false;
     if (s->told == ESPAT_TOLD_DOWN) {
         s->told = ESPAT_TOLD_CONNECTED;
         if (!muted(e)) espat_reply_text(e, "WIFI CONNECTED\r\n");
@@ -237,6 +239,7 @@ static void softap_line(espat_t *e, const char *name, const espat_softap_station
 
 static bool softap_message(espat_t *e)
 {
+    if (!e->softap.message_due) return false;
     for (uint8_t i = 0; i < ESPAT_CFG_SOFTAP_STATIONS; i++) {
         espat_softap_station_t *s = &e->softap.stations[i];
         if (!s->used) continue;
@@ -257,6 +260,7 @@ static bool softap_message(espat_t *e)
             return true;
         }
     }
+    e->softap.message_due = false;
     return false;
 }
 
@@ -264,7 +268,7 @@ static bool softap_message(espat_t *e)
 static bool update_message(espat_t *e)
 {
     espat_update_t *u = &e->update;
-    for (uint8_t state = 1; state <= 4; state++) {
+    for (uint8_t state = 1; u->states_due != 0; state++) {
         if ((u->states_due & 1u << state) == 0) continue;
         u->states_due = (uint8_t)(u->states_due & ~(1u << state));
         espat_reply_text(e, "+CIPUPDATE:");

@@ -113,21 +113,23 @@ static unsigned digit(char c)
 
 bool espat_number_parse(const char *p, size_t n, int64_t *value)
 {
+    const char *end = p + n;
     bool negative = n > 0 && p[0] == '-';
-    unsigned base = 10;
     uint64_t v = 0;
-    size_t i = negative ? 1 : 0;
-    if (n - i > 2 && p[i] == '0' && (p[i + 1] == 'x' || p[i + 1] == 'X')) {
-        base = 16;
-        i += 2;
+    if (negative) p++;
+    if (p == end) return false;
+    if (end - p > 2 && p[0] == '0' && (p[1] == 'x' || p[1] == 'X')) {
+        for (p += 2; p < end && (v >> 32) == 0 && digit(*p) < 16; p++)
+            v = v * 16 + digit(*p);
+    } else {
+        unsigned d;
+        while (end - p > 10 && *p == '0')
+            p++;
+        if (end - p > 10) return false; /* what follows cannot overflow 64 bits */
+        for (; p < end && (d = (unsigned)*p - '0') <= 9; p++)
+            v = v * 10 + d;
     }
-    if (i == n) return false;
-    for (; i < n; i++) {
-        unsigned d = digit(p[i]);
-        if (d >= base) return false;
-        v = v * base + d;
-        if (v > UINT32_MAX) return false;
-    }
+    if (p != end || (v >> 32) != 0) return false;
     if (negative && v > 0x80000000u) return false;
     *value = negative ? -(int64_t)v : (int64_t)v;
     return true;

@@ -43,13 +43,13 @@ void espat_ring_put(espat_ring_t *r, const void *p, uint32_t n)
 {
     uint32_t at = place(r, r->used);
     uint32_t first = r->size - at;
+    r->used += n;
     if (n <= first) {
         memcpy(r->data + at, p, n);
-    } else {
-        memcpy(r->data + at, p, first);
-        memcpy(r->data, (const uint8_t *)p + first, n - first);
+        return;
     }
-    r->used += n;
+    memcpy(r->data + at, p, first);
+    memcpy(r->data, (const uint8_t *)p + first, n - first);
 }
 
 size_t espat_ring_room_vec(const espat_ring_t *r, espat_span_t pieces[2])

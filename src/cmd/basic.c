@@ -306,10 +306,15 @@ static espat_result_t uart_def_set(espat_t *e, espat_args_t *a)
 
 /* ---------------------------------------------------------------- table */
 
-static const espat_cmd_t rows[] = {
+static const espat_cmd_t at_rows[] = {
     { ESPAT_NAME(""), .exec = at_exec },
     { ESPAT_NAME("E0"), .exec = ate0_exec },
     { ESPAT_NAME("E1"), .exec = ate1_exec },
+};
+
+const espat_family_t espat_family_at = ESPAT_FAMILY(at_rows);
+
+static const espat_cmd_t rows[] = {
     { ESPAT_NAME("+RST"), .exec = rst_exec },
     { ESPAT_NAME("+GMR"), .exec = gmr_exec },
     { ESPAT_NAME("+CMD"), .query = cmd_query },

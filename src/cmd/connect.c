@@ -282,9 +282,9 @@ static espat_result_t ciptcpopt_set(espat_t *e, espat_args_t *a)
     for (uint8_t i = 0; i < ESPAT_CFG_LINKS; i++) {
         if (id != ESPAT_CFG_LINKS && i != id) continue;
         e->set.tcpopt[i] = o;
+        espat_settings_keep(e, &e->set.tcpopt[i], sizeof e->set.tcpopt[i]);
         e->links[i].options_due = e->links[i].state == ESPAT_LINK_OPEN && e->links[i].type != ESPAT_LINK_UDP;
     }
-    espat_settings_keep(e, e->set.tcpopt, sizeof e->set.tcpopt);
     return ESPAT_OK;
 }
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Every file of commands, in the order in which AT+CMD? lists them. */
+/* Every file of commands, in the order in which they are looked for and AT+CMD? lists them: "AT" first, as on the chip,
+ * then what hosts send all the time. */
 #ifndef FAMILIES_H
 #define FAMILIES_H
 
 #include "command.h"
 
+extern const espat_family_t espat_family_at;          /* basic.c: AT, ATE0, ATE1 */
 extern const espat_family_t espat_family_basic;       /* basic.c */
 extern const espat_family_t espat_family_wifi;        /* wifi.c */
 extern const espat_family_t espat_family_softap;      /* softap.c */

@@ -116,6 +116,7 @@ static espat_result_t ciprecvdata_set(espat_t *e, espat_args_t *a)
     e->job.link = id;
     e->job.step = n;
     e->job.resume = read_now;
+    e->job.waits_for_room = true;
     return read_now(e);
 }
 

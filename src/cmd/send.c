@@ -71,6 +71,7 @@ static espat_result_t prompt(espat_t *e)
 /* What passthrough still sends stands in the buffer that the data is for. */
 static espat_result_t prompt_when_free(espat_t *e)
 {
+    if (!same_link(e)) return espat_refuse(e, "the link ended before the prompt");
     return espat_relay_busy(e) ? ESPAT_WAIT : prompt(e);
 }
 
@@ -78,6 +79,7 @@ static espat_result_t prompt_when_free(espat_t *e)
 static espat_result_t prompt_when_named(espat_t *e)
 {
     const espat_resolve_t *r = espat_resolve_get(e, ESPAT_RESOLVER_COMMAND);
+    if (!same_link(e)) return prompt_when_free(e);
     if (r->state != ESPAT_RESOLVE_DONE) return ESPAT_WAIT;
     if (r->why != ESPAT_NET_OK) return espat_refuse(e, "the name has no address, or nobody answered");
     e->send.to = r->addr;
@@ -125,6 +127,7 @@ static espat_result_t cipsendex_set(espat_t *e, espat_args_t *a)
 /* Into passthrough: every byte from here on is data, until "+++" alone. */
 static espat_result_t begin_passthrough(espat_t *e)
 {
+    if (!espat_link_is_open(e, 0)) return espat_refuse(e, "the link ended before the prompt");
     if (espat_relay_busy(e)) return ESPAT_WAIT;
     espat_reply_prompt(e);
     espat_relay_start(e);

@@ -83,7 +83,8 @@ const char *espat_link_type_name(espat_link_type_t type)
 bool espat_link_find_type(const char *name, espat_link_type_t *type)
 {
     for (unsigned i = 0; i < sizeof type_names / sizeof type_names[0]; i++) {
-        if (!espat_text_is(name, strlen(name), type_names[i])) continue;
+        const char *t = type_names[i];
+        if (name[0] != t[0] || name[1] != t[1] || name[2] != t[2] || name[3] != '\0') continue;
         *type = (espat_link_type_t)i;
         return true;
     }

@@ -51,7 +51,6 @@ static uint32_t room(const espat_t *e)
 {
     const espat_passthrough_t *s = &e->passthrough;
     uint32_t free_bytes = espat_ring_room(&s->out);
-    if (s->complete) return 0;
     if (e->links[0].type == ESPAT_LINK_UDP) return s->ready != 0 ? 0 : PACKET_BYTES - s->out.used;
     return free_bytes > ESPAT_ESCAPE_BYTES ? free_bytes - ESPAT_ESCAPE_BYTES : 0;
 }
@@ -115,7 +114,8 @@ bool espat_relay_tick(espat_t *e)
         s->on = false;
         espat_timer_stop(e, ESPAT_TIMER_RECONNECT);
         espat_resolve_stop(e, ESPAT_RESOLVER_PASSTHROUGH);
-        if (!espat_link_is_open(e, 0)) espat_link_close(e, 0);
+        /* A try is given up; a link that was open and still has data for the host shows it, and then says CLOSED. */
+        if (e->links[0].state == ESPAT_LINK_OPENING || !e->links[0].opened) espat_link_close(e, 0);
         return true;
     }
     end_packet(e, !s->held);
@@ -136,16 +136,15 @@ const uint8_t *espat_relay_tx_buf(const espat_t *e, size_t *n)
     return part[0].data;
 }
 
-/* What little stands behind a datagram that has left (plus signs) moves to the front: the next one is in one piece. */
+/* What little stands behind a datagram that has left (plus signs) moves to the front: the next one is in one piece. It
+ * is in one piece itself, since the datagram began at the front and was no longer than a packet. */
 static void move_rest(espat_ring_t *out)
 {
     uint8_t rest[ESPAT_ESCAPE_BYTES];
     espat_span_t part[2];
     uint32_t n = out->used;
-    size_t parts = espat_ring_vec(out, 0, n, part);
-    if (parts == 0 || n > sizeof rest) return;
-    memcpy(rest, part[0].data, part[0].size);
-    if (parts == 2) memcpy(rest + part[0].size, part[1].data, part[1].size);
+    if (n > sizeof rest || espat_ring_vec(out, 0, n, part) != 1) return;
+    memcpy(rest, part[0].data, n);
     espat_ring_take(out, n);
     espat_ring_put(out, rest, n);
 }
@@ -183,7 +182,7 @@ void espat_relay_step(espat_t *e)
 {
     espat_link_t *l = &e->links[0];
     const espat_resolve_t *r = espat_resolve_get(e, ESPAT_RESOLVER_PASSTHROUGH);
-    if (!espat_link_is_open(e, 0) && e->passthrough.out.used != 0) drop_output(e);
+    if (e->passthrough.out.used != 0 && !espat_link_is_open(e, 0)) drop_output(e);
     if (!e->passthrough.on) return;
     if (l->state == ESPAT_LINK_OPEN) {
         e->passthrough.retry_due = false;

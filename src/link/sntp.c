@@ -108,13 +108,15 @@ static void rest(espat_t *e, uint64_t ms)
     espat_timer_start(e, ESPAT_TIMER_SNTP, ms);
 }
 
-/* This server did not help: the next one at once, after the last one a pause. */
+/* This server did not help: the next one at once (espat_sntp_step asks it), after the last one a pause. */
 static void next_server(espat_t *e)
 {
     e->sntp.serial++; /* a late answer is not waited for */
     e->sntp.server++;
     if (e->sntp.server < e->sntp.count) {
-        ask(e);
+        e->sntp.state = ESPAT_SNTP_REST;
+        e->sntp.due = false;
+        espat_timer_stop(e, ESPAT_TIMER_SNTP);
         return;
     }
     e->sntp.server = 0;
@@ -139,14 +141,12 @@ void espat_sntp_answer(espat_t *e, uint16_t serial, const uint8_t *p, size_t n)
 void espat_sntp_step(espat_t *e)
 {
     const espat_resolve_t *r = espat_resolve_get(e, ESPAT_RESOLVER_SNTP);
+    if (e->sntp.state == ESPAT_SNTP_NAME && r->state == ESPAT_RESOLVE_DONE && r->why != ESPAT_NET_OK)
+        next_server(e);
     if (e->sntp.state == ESPAT_SNTP_REST && e->timers[ESPAT_TIMER_SNTP] == ESPAT_NEVER &&
         espat_link_allowed(e))
         ask(e);
     if (e->sntp.state != ESPAT_SNTP_NAME || r->state != ESPAT_RESOLVE_DONE) return;
-    if (r->why != ESPAT_NET_OK) {
-        next_server(e);
-        return;
-    }
     e->sntp.state = ESPAT_SNTP_ASKED;
     e->sntp.due = true;
     e->sntp.serial++;

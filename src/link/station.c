@@ -88,6 +88,14 @@ static void end_links(espat_t *e)
             espat_link_end(e, id, ESPAT_NET_UNREACHABLE);
 }
 
+/* The SoftAP is gone: links to its stations end, and all when there is no other network. */
+static void end_softap_links(espat_t *e)
+{
+    for (uint8_t id = 0; id < ESPAT_CFG_LINKS; id++)
+        if (!espat_station_up(e) || espat_softap_reaches(e, &e->links[id].remote))
+            espat_link_end(e, id, ESPAT_NET_UNREACHABLE);
+}
+
 /* The connection is over, or never was. WIFI DISCONNECT is owed when the host had heard of it. */
 static void disconnect(espat_t *e)
 {
@@ -166,7 +174,9 @@ void espat_station_mode(espat_t *e, uint8_t before, bool auto_connect)
     /* Manual, AT+CWMODE: joins "if the configuration to connect to the AP has already been saved in flash". */
     if ((changed & 1) != 0 && espat_station_enabled(e) && auto_connect && e->flash.ssid[0] != '\0')
         join_quietly(e);
-    if ((changed & 2) != 0) espat_softap_change(e);
+    if ((changed & 2) == 0) return;
+    if (!espat_softap_enabled(e)) end_softap_links(e);
+    espat_softap_change(e);
 }
 
 void espat_station_readdress(espat_t *e)
@@ -321,11 +331,13 @@ bool espat_softap_kick(espat_t *e, const espat_mac_t *mac)
     espat_softap_station_t *s;
     if (mac == NULL) {
         e->softap.kick_all_due = true;
+        e->softap.kick_any_due = true;
         return true;
     }
     s = find_station(e, mac);
     if (s == NULL || s->left_due) return false;
     s->kick_due = true;
+    e->softap.kick_any_due = true;
     return true;
 }
 
@@ -347,6 +359,7 @@ static void station_joined(espat_t *e, const espat_mac_t *mac)
 static void station_event(espat_t *e, const espat_event_t *event)
 {
     espat_softap_station_t *s = find_station(e, &event->u.station.mac);
+    e->softap.message_due = true;
     if (event->kind == ESPAT_EVENT_STATION_JOINED) {
         station_joined(e, &event->u.station.mac);
     } else if (s == NULL || s->left_due) {
@@ -469,6 +482,7 @@ static bool fetch(bool *due)
 
 static bool kick_action(espat_t *e, espat_action_t *action)
 {
+    if (!e->softap.kick_any_due) return false;
     action->u.kick = (espat_action_kick_t){ .all = fetch(&e->softap.kick_all_due) };
     for (size_t i = 0; i < ESPAT_CFG_SOFTAP_STATIONS && !action->u.kick.all; i++) {
         espat_softap_station_t *s = &e->softap.stations[i];
@@ -477,6 +491,7 @@ static bool kick_action(espat_t *e, espat_action_t *action)
         action->u.kick.mac = s->mac;
         return true;
     }
+    e->softap.kick_any_due = false; /* this is the last one */
     if (action->u.kick.all) action->kind = ESPAT_ACTION_KICK;
     return action->u.kick.all;
 }

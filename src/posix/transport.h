@@ -65,10 +65,9 @@ struct espat_transport {
     uv_timer_t pace_timer, kind_timer;
     union {
         struct {
-            int watch;                      /* inotify's number */
-            bool touched;                   /* its inotify events are not yet acted on */
-            unsigned opens;                 /* a guess: inotify merges equal events */
-            unsigned own_opens, own_closes; /* events to come that we caused ourselves */
+            int watch;      /* inotify's number */
+            bool touched;   /* its inotify events are not yet acted on */
+            unsigned opens; /* exact for one host at a time; inotify merges equal events */
             char slave[64];
         } pty;
         struct {

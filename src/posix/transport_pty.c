@@ -22,29 +22,22 @@
 
 /* ---------------------------------------------------------------- the slave */
 
-/* Makes the line raw, whatever the host before made of it: 8 bits, no echo, no translation. */
-static void make_raw(int fd)
+/* Discards what nobody read; raw: and puts the line in order for the next host, whatever the one before made of it: 8
+ * bits, no echo, no translation. All through the master, which Linux lets do both to the slave: to open the slave would
+ * look to inotify like a host. */
+static void sweep(const espat_transport_t *t, bool raw)
 {
     struct termios line;
-    if (tcgetattr(fd, &line) != 0) return;
-    cfmakeraw(&line);
-    line.c_cflag |= CREAD | CLOCAL;
-    line.c_cc[VMIN] = 1;
-    line.c_cc[VTIME] = 0;
-    (void)cfsetspeed(&line, B115200);
-    (void)tcsetattr(fd, TCSANOW, &line);
-}
-
-/* Discards what nobody read, and puts the line in order for the next host. */
-static void sweep(espat_transport_t *t, bool order)
-{
-    int fd = open(t->u.pty.slave, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0) return;
-    (void)tcflush(fd, TCIFLUSH);
-    if (order) make_raw(fd);
-    close(fd);
-    t->u.pty.own_opens++;
-    t->u.pty.own_closes++;
+    (void)tcflush(t->in_fd, TCOFLUSH); /* on its way to the slave */
+    if (tcgetattr(t->in_fd, &line) != 0) return;
+    if (raw) {
+        cfmakeraw(&line);
+        line.c_cflag |= CREAD | CLOCAL;
+        line.c_cc[VMIN] = 1;
+        line.c_cc[VTIME] = 0;
+        (void)cfsetspeed(&line, B115200);
+    }
+    (void)tcsetattr(t->in_fd, TCSAFLUSH, &line); /* with it goes what waits in the slave */
 }
 
 /* What poll says of the master; POLLHUP: nobody has the slave open. */
@@ -65,11 +58,6 @@ static void leave(espat_transport_t *t)
 
 static void take_event(espat_transport_t *t, uint32_t mask)
 {
-    unsigned *own = mask & IN_OPEN ? &t->u.pty.own_opens : &t->u.pty.own_closes;
-    if (*own > 0) {
-        --*own;
-        return;
-    }
     if (mask & IN_OPEN) {
         /* One went and another came, all before we looked. */
         if (t->u.pty.opens++ == 0 && t->heard) {
@@ -82,13 +70,13 @@ static void take_event(espat_transport_t *t, uint32_t mask)
     }
 }
 
-/* Acts on how it is now, whatever was told. */
+/* Acts on how it is now. Who opened it is told by an event, which may be on its way still: only then is it known whether
+ * that is the one who was there. */
 static void judge(espat_transport_t *t)
 {
     const int state = look(t);
     if (!(state & POLLHUP)) {
-        if (t->u.pty.opens == 0) t->u.pty.opens = 1;
-        if (!t->heard) espat_transport_attach(t);
+        if (!t->heard && t->u.pty.opens > 0) espat_transport_attach(t);
         return;
     }
     if (!t->reading && (state & POLLIN)) espat_transport_attach(t); /* it came, wrote and went */
@@ -113,7 +101,7 @@ static void read_openers(espat_daemon_t *d)
                 espat_transport_t *t = &d->modems[i]->transport;
                 if (!t->in || (event.wd != t->u.pty.watch && !(event.mask & IN_Q_OVERFLOW))) continue;
                 t->u.pty.touched = true;
-                if (!(event.mask & IN_Q_OVERFLOW)) take_event(t, event.mask);
+                take_event(t, event.mask & IN_Q_OVERFLOW ? IN_OPEN : event.mask);
             }
         }
     }
@@ -228,13 +216,14 @@ static bool pty_open(espat_transport_t *t)
         return fail("set up a pseudo-terminal");
     (void)snprintf(t->name, sizeof t->name, "%s", t->u.pty.slave);
 
-    /* Opened and closed once, so that the master says from the start that nobody has it open. */
-    if (!taken || look(t) & POLLHUP) {
-        sweep(t, true);
-        t->u.pty.own_opens = t->u.pty.own_closes = 0;
-    } else {
+    if (taken && !(look(t) & POLLHUP)) {
         t->u.pty.opens = 1;
         espat_transport_resume(t);
+    } else {
+        /* Opened and closed once, so that the master says from the start that nobody has it open. */
+        int slave = open(t->u.pty.slave, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+        if (slave >= 0) close(slave);
+        sweep(t, true);
     }
     if (!open_openers(t->daemon)) return fail("use inotify");
     t->u.pty.watch = inotify_add_watch(t->daemon->openers.fd, t->u.pty.slave, IN_OPEN | IN_CLOSE);

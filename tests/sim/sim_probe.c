@@ -127,7 +127,7 @@ static void make_answer(const sim_t *s, const sim_clock_t *c, const uint8_t *req
     memset(packet, 0, ESPAT_SNTP_BYTES);
     packet[0] = (uint8_t)((c->kind == SIM_CLOCK_UNSYNCHRONISED ? 3 << 6 : 0) | 4 << 3 |
                           (c->kind == SIM_CLOCK_CLIENT ? 3 : 4));
-    packet[1] = c->kind == SIM_CLOCK_KISS ? 0 : 2;
+    packet[1] = c->kind == SIM_CLOCK_KISS ? 0 : 1;
     if (c->kind == SIM_CLOCK_KISS) memcpy(packet + 12, "RATE", 4);
     memcpy(packet + 24, request + 40, 8);
     if (c->kind == SIM_CLOCK_COOKIE) packet[31] ^= 1;

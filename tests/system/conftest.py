@@ -48,6 +48,10 @@ class Daemon:
             assert time.monotonic() < end, f'{what}: not within {timeout} s; {self.err.decode()}'
             time.sleep(0.002)
 
+    def sleeps(self):
+        """It has nothing more to do, and waits."""
+        return pathlib.Path(f'/proc/{self.pid}/stat').read_text().rsplit(')', 1)[1].split()[0] == 'S'
+
     def wait(self, timeout=START_S):
         """Its exit status, when all it wrote is in `out` and `err`."""
         status = self.process.wait(timeout)

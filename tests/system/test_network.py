@@ -150,7 +150,6 @@ def test_server_ends_while_data_is_typed(host, serve):
     host.write(bytes(50))
     # The peer goes while the modem waits for the other half.
     host.quiet(0.05)
-    server_side = host
     host.write(bytes(50))
     answer = host.wait_for(b'SEND OK', b'SEND FAIL')
     assert b'Recv 100 bytes' in answer

@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: MIT
 """The pseudo-terminal: it lives as long as the process, whatever host programs do to it."""
 
+import hashlib
 import os
+import random
+import signal
 import time
 
 import pytest
 
 import modem
 import servers
+
+SEED = int(os.environ.get('ESPAT_SEED', '0')) or int.from_bytes(os.urandom(4), 'big')
 
 
 def test_link_lives_as_long_as_the_process(start_pty):
@@ -80,14 +85,20 @@ def test_two_programs_at_once(start_pty):
 
 
 def test_unread_output_is_discarded(start_pty):
-    daemon = start_pty()
+    """What a program left unread is gone when the next one opens it, also what stood in the kernel."""
+    daemon = start_pty('--trace')
+
+    def closed():
+        return daemon.err.count(b'the host closed')
+
     with modem.open_port(daemon.link) as port:
         port.command('ATE0')
+        port.portion = 20
         port.write(b'AT+CMD?\r\n')
-        port.take(20)  # the rest nobody reads
+        port.take(20)
+        before = closed()
+    daemon.wait_until(lambda: closed() > before and daemon.sleeps(), 'the close is dealt with')
     with modem.open_plain(daemon.link) as port:
-        # The close is noticed a moment after it: what may have been on its way comes to an end.
-        port.quiet(0.3)
         port.write(b'AT+CIPMUX?\r\n')
         assert port.take_until(b'OK\r\n') == b'+CIPMUX:0\r\n\r\nOK\r\n'
 
@@ -130,7 +141,6 @@ def test_closed_in_the_middle_of_a_send(start_pty, serve):
         port.command('AT+CIPCLOSE')
     assert sink.ended.wait(10)
     assert sink.count == 2048
-    import hashlib
     assert sink.digest.hexdigest() == hashlib.sha256(data).hexdigest()
 
 
@@ -160,6 +170,31 @@ def test_reset_on_open(start_pty, serve):
         port.write(b'AT+CIPMUX?\r\n')
         # Echo is on again and the mode forgotten: it restarted.
         assert b'AT+CIPMUX?\r\n+CIPMUX:0\r\n' in port.take_until(b'\r\nOK\r\n')
+
+
+def test_reset_on_open_in_a_hurry(start_pty):
+    """Closed and opened again while the daemon has no time to look, at any moment: still a restart for each."""
+    rng = random.Random(SEED)
+    daemon = start_pty('--reset-on-open')
+    port = modem.open_plain(daemon.link)
+    for turn in range(1500):
+        try:
+            port.take_until(b'\r\nready\r\n', timeout=3)
+        except modem.Late:
+            pytest.fail(f'no restart, ESPAT_SEED={SEED}, turn {turn}')
+        stopped = rng.random() < 0.5
+        port.close()
+        spin = time.monotonic() + rng.uniform(0, 0.0002)
+        while time.monotonic() < spin:
+            pass
+        if stopped:
+            daemon.process.send_signal(signal.SIGSTOP)
+        for _ in range(rng.randrange(3)):
+            modem.open_plain(daemon.link).close()
+        port = modem.open_plain(daemon.link)
+        if stopped:
+            daemon.process.send_signal(signal.SIGCONT)
+    port.close()
 
 
 @pytest.mark.parametrize('form', ['open', 'never opened'])

@@ -248,3 +248,30 @@ def test_end_of_the_server_comes_after_its_last_byte(host, serve):
     host.receive(0, 100000)
     assert host.wait_for(closed()) == [closed()]
     host.refused('AT+CIPSEND=1')
+
+
+def test_close_while_data_goes_both_ways(host, serve):
+    """What was answered SEND OK reaches the server, though bytes from it are left unread."""
+    sink, go = servers.Sink(), threading.Event()
+
+    def talk(connection):
+        def give():
+            try:
+                while True:
+                    connection.sendall(bytes(65536))
+            except OSError:
+                pass
+
+        threading.Thread(target=give, daemon=True).start()
+        go.wait(30)
+        sink(connection)
+
+    data = b''.join(servers.stream(SEED, 100000))
+    host.connect('127.0.0.1', serve(talk, receive_buffer=4096).port)
+    host.receive(0, 10000)
+    host.send_all(data)
+    host.command('AT+CIPCLOSE')
+    go.set()
+    assert sink.ended.wait(10)
+    assert sink.count == len(data)
+    assert sink.digest.hexdigest() == hashlib.sha256(data).hexdigest()
