@@ -29,7 +29,7 @@ static const char usage[] =
     "  --no-state              settings are not kept\n"
     "  --firmware 2.1          firmware whose commands it speaks\n"
     "  --chip NAME             host (default), esp32, esp32s2 or esp8266\n"
-    "  --ota-url URL           AT+CIUPDATE's server, http://... or https://... (may be given once for each)\n"
+    "  --ota-url URL           AT+CIUPDATE's server (http:// or https://, or once for each)\n"
     "  --ota-key FILE          public key of signed images (Ed25519, PEM); none: no system image is taken\n"
     "  --ota-ca FILE           the CA that verifies an https:// server (default: the system's)\n"
     "  --ota-token FILE        what the server asks for (Authorization: token ...)\n"
