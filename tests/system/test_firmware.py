@@ -339,7 +339,7 @@ def test_status_and_signals_pass(run, start, server, image_of, folder, arguments
 def test_other_transports_stay_open(start, arguments, server, image_of, folder):
     server.offer(image_of('8.8.8'))
     daemon = start(f'--unix={folder / "socket"}', *arguments)
-    daemon.wait_until((folder / 'socket').exists, 'the socket is there')
+    daemon.wait_until(lambda: b'modem on' in daemon.out, 'it listens')
     with modem.open_socket(folder / 'socket') as port:
         port.prepare()
         assert update(port) == DONE
