@@ -222,7 +222,7 @@ static bool parse(fetch_t *f, int argc, char **argv)
         case VERSION:
             has_version = true;
             ok = strlen(optarg) <= ESPAT_VERSION_CHARS;
-            if (ok) (void)strcpy(f->version, optarg);
+            if (ok) memcpy(f->version, optarg, strlen(optarg) + 1);
             break;
         case MAGIC: ok = read_magic(f, optarg); break;
         case SIGNATURE: f->signature = true; break;

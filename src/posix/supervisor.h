@@ -26,9 +26,9 @@
 /* Whether an image other than the installed one is the choice in this folder. */
 bool espat_supervisor_is_needed(const espat_folder_t *folder);
 
-/* Runs images until one ends for good; s->line is the first one's. Returns the exit status; a signal that ended the image
+/* Runs images until one ends for good; line->line is the first one's. Returns the exit status; a signal that ended the image
  * ends this process, too. */
-int espat_supervisor_run(espat_supervised_t *s, const espat_folder_t *folder, char **argv);
+int espat_supervisor_run(espat_supervised_t *line, const espat_folder_t *folder, char **argv);
 
 /* This process ran the installed image. It starts anew, keeping s->line and the folder's lock, to be the supervisor of the
  * choice. Returns the exit status only when that fails. */
