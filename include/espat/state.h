@@ -267,7 +267,7 @@ typedef struct espat_tx {
     bool marked; /* nothing beyond mark may leave before the line was set (AT+UART_CUR) */
     uint32_t mark;
     uint8_t before_mark; /* payloads in front of it */
-    uint32_t lost; /* bytes that found no room: stays 0 */
+    uint32_t lost;       /* bytes that found no room: stays 0 */
 } espat_tx_t;
 
 typedef enum espat_input { ESPAT_INPUT_LINE, ESPAT_INPUT_DATA, ESPAT_INPUT_PASSTHROUGH } espat_input_t;

@@ -266,7 +266,7 @@ typedef struct espat_action {
 typedef enum espat_event_kind {
     ESPAT_EVENT_OPENED, /* u.opened */
     ESPAT_EVENT_CLOSED, /* u.closed: refused, failed, ended by the peer or broken; the port has forgotten it */
-    ESPAT_EVENT_PROGRESS,        /* u.progress: a record of the handshake came; the link is not open yet */
+    ESPAT_EVENT_PROGRESS,        /* u.progress: the handshake begins, or a record of it came */
     ESPAT_EVENT_FLASH,           /* u.flash */
     ESPAT_EVENT_UPDATE,          /* u.update */
     ESPAT_EVENT_SEND_FAILED,     /* u.send_failed: the datagram offered could not be sent; the link stays */

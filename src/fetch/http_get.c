@@ -86,6 +86,15 @@ static char *part(const connection_t *c, CURLUPart which)
     return curl_url_get(c->url, which, &text, flags) == CURLUE_OK ? text : NULL;
 }
 
+/* Who vouches for the server: this file, else what the environment names, as for every program with OpenSSL. */
+static bool set_authorities(CURL *curl, const char *ca)
+{
+    const char *file = ca ? ca : getenv("SSL_CERT_FILE"), *dir = ca ? NULL : getenv("SSL_CERT_DIR");
+    if (!file && !dir) return true;
+    return curl_easy_setopt(curl, CURLOPT_CAINFO, file) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_CAPATH, dir) == CURLE_OK;
+}
+
 static bool connect_curl(connection_t *c, struct curl_slist **resolve)
 {
     const espat_http_server_t *server = c->get->server;
@@ -113,9 +122,7 @@ static bool connect_curl(connection_t *c, struct curl_slist **resolve)
          curl_easy_setopt(curl, CURLOPT_SSL_ENABLE_ALPN, 0L) ==
              CURLE_OK && /* the server could choose HTTP/2 */
          curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK &&
-         curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK &&
-         (!server->ca || (curl_easy_setopt(curl, CURLOPT_CAINFO, server->ca) == CURLE_OK &&
-                          curl_easy_setopt(curl, CURLOPT_CAPATH, NULL) == CURLE_OK));
+         curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK && set_authorities(curl, server->ca);
     if (!ok) return fail(c->get, "connecting", "libcurl cannot do what is needed");
     char error[CURL_ERROR_SIZE] = "";
     (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);

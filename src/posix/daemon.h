@@ -9,6 +9,7 @@
 #include "modem.h"
 #include "options.h"
 #include "supervised.h"
+#include "tls_context.h"
 #include "trace.h"
 
 #define ESPAT_BUFFER_BYTES 65536
@@ -23,6 +24,7 @@ typedef struct espat_daemon {
     char *fetch_path;          /* NULL: espat-fetch is nowhere */
     espat_iface_t iface;
     espat_dns_t dns;
+    espat_tls_context_t tls;
     struct {
         int fd; /* inotify, made for the first PTY */
         espat_watch_t *watch;

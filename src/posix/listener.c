@@ -27,7 +27,8 @@ static const espat_trace_t *trace_of(const espat_listener_t *listener)
 static void resume(uv_timer_t *timer)
 {
     const espat_listener_t *listener = timer->data;
-    if (listener->fd >= 0) espat_watch_set(listener->watch, UV_READABLE);
+    if (listener->fd >= 0 && listener->lobby.count < ESPAT_LOBBY_MAX)
+        espat_watch_set(listener->watch, UV_READABLE);
 }
 
 static void pause_a_while(espat_listener_t *listener, int error)
@@ -42,7 +43,8 @@ static void pause_a_while(espat_listener_t *listener, int error)
 
 /* ---------------------------------------------------------------- clients */
 
-static void take(espat_listener_t *listener, int fd, const espat_sockaddr_t *from)
+/* A client whose connection is ready for data becomes a link. */
+static void take(espat_listener_t *listener, espat_wire_t *wire, const espat_sockaddr_t *from)
 {
     espat_modem_t *m = listener->modem;
     espat_ip_t remote, local = { 0 };
@@ -51,18 +53,41 @@ static void take(espat_listener_t *listener, int fd, const espat_sockaddr_t *fro
     socklen_t size = sizeof own;
     char text[ESPAT_SOCKADDR_CHARS];
     (void)espat_sockaddr_split(from, &remote, &remote_port);
-    if (getsockname(fd, &own.any, &size) == 0) (void)espat_sockaddr_split(&own, &local, &local_port);
+    if (getsockname(wire->fd, &own.any, &size) == 0) (void)espat_sockaddr_split(&own, &local, &local_port);
     uint8_t link = espat_accept(&m->engine, listener->gen, &remote, remote_port, &local, local_port, &gen,
                                 espat_modem_now(m));
     (void)espat_sockaddr_port_text(&remote, remote_port, text);
     if (link == ESPAT_CFG_LINKS) {
         espat_trace_text(trace_of(listener), m->index, '*', "no link is free for %s", text);
-        close(fd);
+        espat_wire_close(wire);
     } else {
         espat_trace_text(trace_of(listener), m->index, '*', "link %u: client %s", link, text);
-        espat_net_adopt(&m->net, link, gen, fd);
+        espat_net_adopt(&m->net, link, gen, wire);
     }
     espat_modem_settle(m);
+}
+
+/* A TLS server's client left the lobby. */
+static void left_lobby(void *user, espat_wire_t *wire, const espat_sockaddr_t *from)
+{
+    espat_listener_t *listener = user;
+    if (wire) take(listener, wire, from);
+    if (listener->fd >= 0 && !listener->lacking) espat_watch_set(listener->watch, UV_READABLE);
+}
+
+/* A TLS server's client: its handshake comes first. */
+static void admit(espat_listener_t *listener, espat_wire_t *wire, const espat_sockaddr_t *from)
+{
+    espat_modem_t *m = listener->modem;
+    espat_tls_refusal_t refusal;
+    wire->tls = espat_tls_context_accept(&m->daemon->tls, listener->verify, &refusal);
+    if (!wire->tls) {
+        espat_trace_text(trace_of(listener), m->index, '*', "a client is turned away: %s", refusal.text);
+        espat_wire_close(wire);
+        return;
+    }
+    espat_lobby_admit(&listener->lobby, wire, from);
+    if (listener->lobby.count == ESPAT_LOBBY_MAX) espat_watch_set(listener->watch, 0);
 }
 
 /* Accepts one. False: nobody is there, or this machine cannot now. */
@@ -72,8 +97,12 @@ static bool accept_one(espat_listener_t *listener)
     socklen_t size = sizeof from;
     int fd = accept4(listener->fd, &from.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
+        espat_wire_t wire = { .fd = fd, .buffer = listener->modem->daemon->buffer };
         listener->lacking = false;
-        take(listener, fd, &from);
+        if (listener->tls)
+            admit(listener, &wire, &from);
+        else
+            take(listener, &wire, &from);
         return true;
     }
     switch (errno) {
@@ -92,7 +121,7 @@ static void ready(void *user, int events)
     espat_listener_t *listener = user;
     const uint16_t gen = listener->gen;
     for (int turn = 0; turn < TURNS && listener->fd >= 0 && listener->gen == gen; turn++)
-        if (!accept_one(listener)) break;
+        if (listener->lobby.count == ESPAT_LOBBY_MAX || !accept_one(listener)) break;
 }
 
 /* ---------------------------------------------------------------- actions */
@@ -126,29 +155,52 @@ static const char *why_not(int error)
     }
 }
 
+static void answer(const espat_listener_t *listener, espat_net_error_t why)
+{
+    const espat_event_t event = {
+        .kind = ESPAT_EVENT_LISTENING,
+        .u.listening = { .gen = listener->gen, .why = why },
+    };
+    espat_modem_event(listener->modem, &event);
+}
+
+/* A server whose certificates are not there shall not begin. */
+static bool has_certificates(const espat_listener_t *listener, espat_tls_refusal_t *refusal)
+{
+    espat_tls_session_t *session =
+        espat_tls_context_accept(&listener->modem->daemon->tls, listener->verify, refusal);
+    espat_tls_session_free(session);
+    return session != NULL;
+}
+
 void espat_listener_open(espat_listener_t *listener, const espat_action_listen_t *listen)
 {
     espat_modem_t *m = listener->modem;
+    espat_tls_refusal_t refusal;
     const espat_options_t *options = &m->daemon->options;
     const espat_ip_t *ip = options->listen_ip.family ? &options->listen_ip : &m->daemon->iface.ip;
     char text[ESPAT_SOCKADDR_CHARS];
     espat_listener_shut(listener); /* the engine does so itself; be safe */
     listener->gen = listen->gen;
+    listener->tls = listen->tls;
+    listener->verify = listen->verify;
+    if (listen->tls && !has_certificates(listener, &refusal)) {
+        espat_trace_text(&m->daemon->trace, m->index, '*', "cannot listen: %s", refusal.text);
+        answer(listener, refusal.why);
+        return;
+    }
     int error = start(listener, ip, listen->port);
     if (error) espat_listener_shut(listener);
     espat_trace_text(
         &m->daemon->trace, m->index, '*', "%s %s%s%s", error ? "cannot listen on" : "listening on",
         espat_sockaddr_port_text(ip, listen->port, text), error ? ": " : "", error ? why_not(error) : "");
-    const espat_event_t event = {
-        .kind = ESPAT_EVENT_LISTENING,
-        .u.listening = { .gen = listen->gen, .why = error ? espat_net_error_of(error) : ESPAT_NET_OK },
-    };
-    espat_modem_event(m, &event);
+    answer(listener, error ? espat_net_error_of(error) : ESPAT_NET_OK);
 }
 
 void espat_listener_shut(espat_listener_t *listener)
 {
     (void)uv_timer_stop(&listener->timer);
+    espat_lobby_clear(&listener->lobby);
     espat_watch_close(listener->watch);
     listener->watch = NULL;
     if (listener->fd >= 0) close(listener->fd);
@@ -160,6 +212,7 @@ void espat_listener_init(espat_listener_t *listener, struct espat_modem *modem)
     memset(listener, 0, sizeof *listener);
     listener->modem = modem;
     listener->fd = -1;
+    espat_lobby_init(&listener->lobby, modem, left_lobby, listener);
     (void)uv_timer_init(&modem->daemon->loop, &listener->timer);
     listener->timer.data = listener;
 }

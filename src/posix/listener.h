@@ -7,6 +7,7 @@
 
 #include <espat/espat.h>
 
+#include "lobby.h"
 #include "watch.h"
 
 struct espat_modem;
@@ -16,6 +17,8 @@ typedef struct espat_listener {
     int fd; /* -1: not listening */
     espat_watch_t *watch;
     uint16_t gen;
+    bool tls, verify; /* as espat_action_listen says */
+    espat_lobby_t lobby;
     bool lacking;     /* this machine could take no client, and that was said */
     uv_timer_t timer; /* until the next try, when this machine can take no client */
 } espat_listener_t;

@@ -1,39 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "daemon.h"
 #include "net.h"
 #include "sockaddr.h"
-
-/* Reads of a lingering socket before the others have their turn. */
-#define TURNS 16
-
-/* What was accepted for sending may still leave for this time after a link was closed, unless AT+CIPTCPOPT says
- * another. SO_LINGER itself would make close() wait, also on a socket that does not block. */
-#define LINGER_MS  10000
-#define LINGER_MAX 16
+#include "wire.h"
 
 typedef struct espat_net_socket {
     espat_net_t *net;
     espat_watch_t *watch;
-    int fd;
+    espat_wire_t wire;
     uint8_t link;
     uint16_t gen;
     bool connecting;
-    bool full;             /* the last write found no room */
+    bool shaking;          /* the TLS handshake is at work */
     bool paused;           /* the last read found no room in the window */
     bool dead;             /* writing failed; what was received is still to be read */
     espat_net_error_t why; /* of dead */
     int32_t linger_s;      /* as espat_action_open says */
-    uv_timer_t timer;      /* of a lingering one */
-    struct espat_net_socket *next;
 } espat_net_socket_t;
 
 espat_net_error_t espat_net_error_of(int error)
@@ -49,6 +38,7 @@ espat_net_error_t espat_net_error_of(int error)
     case ECONNRESET:
     case ECONNABORTED:
     case EPIPE: return ESPAT_NET_RESET;
+    case EPROTO: return ESPAT_NET_TLS;
     default: return ESPAT_NET_LOCAL;
     }
 }
@@ -58,82 +48,27 @@ static uint64_t now_of(const espat_net_t *net)
     return espat_modem_now(net->modem);
 }
 
-static void freed(uv_handle_t *handle)
-{
-    free(handle->data);
-}
-
 static bool set(int fd, int level, int name, int value)
 {
     return setsockopt(fd, level, name, &value, sizeof value) == 0;
 }
 
-/* The socket's end; its memory lives as long as its timer's handle. */
 static void destroy(espat_net_socket_t *s)
 {
     espat_watch_close(s->watch);
-    s->watch = NULL;
-    if (s->fd >= 0) close(s->fd);
-    s->fd = -1;
-    uv_close((uv_handle_t *)&s->timer, freed);
+    espat_wire_close(&s->wire);
+    free(s);
 }
 
-/* ---------------------------------------------------------------- lingering */
-
-static void unlink_lingering(espat_net_socket_t *s)
-{
-    espat_net_socket_t **place = &s->net->lingering;
-    while (*place != s)
-        place = &(*place)->next;
-    *place = s->next;
-    destroy(s);
-}
-
-/* The connection is cut off: what has not left is lost, and the peer sees a reset. */
-static void cut_off(const espat_net_socket_t *s)
-{
-    const struct linger none = { .l_onoff = 1, .l_linger = 0 };
-    (void)setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
-}
-
-static void linger_expired(uv_timer_t *timer)
-{
-    espat_net_socket_t *s = timer->data;
-    if (s->linger_s > 0) cut_off(s);
-    unlink_lingering(s);
-}
-
-/* Bytes that still come are thrown away: closing with them unread would reset the connection, and with it what the
- * peer has not got yet. */
-static void linger(espat_net_socket_t *s)
-{
-    for (int turn = 0; turn < TURNS; turn++) {
-        ssize_t n = read(s->fd, s->net->modem->daemon->buffer, ESPAT_BUFFER_BYTES);
-        if (n > 0) continue;
-        if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-        unlink_lingering(s);
-        return;
-    }
-}
-
-/* Closes a link's socket; what was accepted from the host is still sent. */
+/* Closes a link's connection; what was accepted from the host is still sent. */
 static void let_go(espat_net_socket_t *s)
 {
-    int unsent = 0;
-    size_t others = 0;
-    if (s->linger_s == 0) cut_off(s);
-    for (const espat_net_socket_t *other = s->net->lingering; other; other = other->next)
-        others++;
-    if (s->linger_s == 0 || s->connecting || s->dead || others >= LINGER_MAX ||
-        ioctl(s->fd, SIOCOUTQ, &unsent) != 0 || unsent == 0 || shutdown(s->fd, SHUT_WR) != 0) {
-        destroy(s);
-        return;
+    if (!s->connecting && !s->shaking && !s->dead) {
+        espat_watch_close(s->watch);
+        s->watch = NULL;
+        espat_linger_take(&s->net->lingering, &s->wire, s->linger_s);
     }
-    s->next = s->net->lingering;
-    s->net->lingering = s;
-    const uint64_t limit_ms = s->linger_s > 0 ? (uint64_t)s->linger_s * 1000 : LINGER_MS;
-    (void)uv_timer_start(&s->timer, linger_expired, limit_ms, 0);
-    espat_watch_set(s->watch, UV_READABLE);
+    destroy(s);
 }
 
 /* ---------------------------------------------------------------- events */
@@ -150,31 +85,92 @@ static void tell_closed(espat_net_socket_t *s, espat_net_error_t why)
     espat_modem_event(net->modem, &event);
 }
 
-static void connected(espat_net_socket_t *s)
+static void trace(const espat_net_socket_t *s, const char *what, const char *more)
+{
+    const espat_modem_t *m = s->net->modem;
+    espat_trace_text(&m->daemon->trace, m->index, '*', "link %u: %s%s", s->link, what, more);
+}
+
+static void opened(espat_net_socket_t *s)
 {
     espat_event_t event = { .kind = ESPAT_EVENT_OPENED };
     espat_sockaddr_t local;
     socklen_t size = sizeof local;
-    s->connecting = false;
+    s->connecting = s->shaking = false;
     event.u.opened.link = s->link;
     event.u.opened.gen = s->gen;
-    if (getsockname(s->fd, &local.any, &size) == 0)
+    if (getsockname(s->wire.fd, &local.any, &size) == 0)
         (void)espat_sockaddr_split(&local, &event.u.opened.local, &event.u.opened.local_port);
     espat_modem_event(s->net->modem, &event);
+}
+
+/* Says that the handshake goes on; the engine may have enough of it. False: the socket is gone. */
+static bool tell_progress(espat_net_socket_t *s)
+{
+    const espat_event_t event = {
+        .kind = ESPAT_EVENT_PROGRESS,
+        .u.progress = { .link = s->link, .gen = s->gen },
+    };
+    espat_net_t *net = s->net;
+    const uint8_t link = s->link;
+    espat_modem_event(net->modem, &event);
+    return net->sockets[link] == s;
+}
+
+static void shake(espat_net_socket_t *s)
+{
+    char text[ESPAT_TLS_REASON_CHARS];
+    const unsigned before = espat_tls_session_records(s->wire.tls);
+    int result = espat_wire_shake(&s->wire);
+    int error = errno;
+    if (result > 0) {
+        espat_tls_session_describe(s->wire.tls, text, sizeof text);
+        trace(s, text, "");
+        opened(s);
+    } else if (result < 0) {
+        trace(s, "the TLS handshake failed: ",
+              error == EPROTO ? espat_tls_session_reason(s->wire.tls)
+              : error         ? strerror(error)
+                              : "the peer closed the connection");
+        tell_closed(s, error ? espat_net_error_of(error) : ESPAT_NET_TLS);
+    } else if (espat_tls_session_records(s->wire.tls) != before) {
+        (void)tell_progress(s);
+    }
+}
+
+static void connected(espat_net_socket_t *s)
+{
+    s->connecting = false;
+    s->shaking = s->wire.tls != NULL;
+    if (!s->shaking)
+        opened(s);
+    else if (tell_progress(s)) /* from now on the handshake's limits hold */
+        shake(s);
 }
 
 static int pending_error(const espat_net_socket_t *s)
 {
     int error = 0;
     socklen_t size = sizeof error;
-    if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) return errno;
+    if (getsockopt(s->wire.fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) return errno;
     return error;
 }
 
 /* ---------------------------------------------------------------- data */
 
-/* Reads once into the window. False: nothing came, and the link did not end. */
-static bool receive(espat_net_socket_t *s)
+/* The end of what is received: n and errno as espat_wire_read gave them. */
+static void received_end(espat_net_socket_t *s, ssize_t n)
+{
+    int error = n < 0 ? errno : 0;
+    if (error == EPROTO)
+        trace(s, "TLS failed: ", espat_tls_session_reason(s->wire.tls));
+    else if (error != EAGAIN && espat_wire_was_cut(&s->wire))
+        trace(s, "cut without close_notify", "");
+    tell_closed(s, s->dead ? s->why : espat_net_error_of(error));
+}
+
+/* Reads once into the window; `held`: only what came already. False: nothing came, and the link did not end. */
+static bool receive(espat_net_socket_t *s, bool held)
 {
     espat_t *engine = &s->net->modem->engine;
     espat_span_t room[2];
@@ -188,17 +184,14 @@ static bool receive(espat_net_socket_t *s)
     }
     s->paused = size == 0;
     if (s->paused) return false;
-    ssize_t n;
-    do {
-        n = readv(s->fd, vector, (int)count);
-    } while (n < 0 && errno == EINTR);
+    ssize_t n = held ? espat_wire_drain(&s->wire, vector, count) : espat_wire_read(&s->wire, vector, count);
     if (n > 0) {
         s->paused = (size_t)n == size; /* a short read took all there was */
         espat_link_rx_ack(engine, s->link, (size_t)n, now_of(s->net));
         return true;
     }
-    if (n < 0 && errno == EAGAIN && !s->dead) return false;
-    tell_closed(s, s->dead ? s->why : espat_net_error_of(n < 0 ? errno : 0));
+    if (n < 0 && errno == EAGAIN && (held || !s->dead)) return false;
+    received_end(s, n);
     return true;
 }
 
@@ -206,22 +199,29 @@ static void ready(void *user, int events)
 {
     espat_net_socket_t *s = user;
     espat_net_t *net = s->net;
-    const uint8_t link = s->link;
-    if (net->sockets[link] != s) {
-        linger(s);
-        return;
-    }
     if (s->connecting) {
         int error = pending_error(s);
         if (error)
             tell_closed(s, espat_net_error_of(error));
         else
             connected(s);
-        return;
+    } else {
+        if (events & UV_WRITABLE) s->wire.full = false;
+        if (s->shaking)
+            shake(s);
+        else if (events & UV_READABLE)
+            (void)receive(s, false);
     }
-    if (events & UV_WRITABLE) s->full = false;
-    if (events & UV_READABLE) (void)receive(s);
     espat_modem_settle(net->modem);
+}
+
+/* As espat_wire_write left errno. */
+static void write_failed(espat_net_socket_t *s)
+{
+    if (errno == EAGAIN) return;
+    if (errno == EPROTO) trace(s, "TLS failed: ", espat_tls_session_reason(s->wire.tls));
+    s->dead = true;
+    s->why = espat_net_error_of(errno);
 }
 
 static bool send_link(espat_net_socket_t *s, const uint8_t *p, size_t n)
@@ -234,19 +234,31 @@ static bool send_link(espat_net_socket_t *s, const uint8_t *p, size_t n)
         espat_link_tx_ack(engine, s->link, n, now_of(s->net));
         return true;
     }
-    ssize_t sent = send(s->fd, p, n, MSG_NOSIGNAL);
+    ssize_t sent = espat_wire_write(&s->wire, p, n);
     if (sent >= 0) {
         espat_link_tx_ack(engine, s->link, (size_t)sent, now_of(s->net));
         return true;
     }
-    if (errno == EINTR) return true;
-    if (errno == EAGAIN) {
-        s->full = true;
-        return false;
-    }
-    s->dead = true;
-    s->why = espat_net_error_of(errno);
+    write_failed(s);
     return false;
+}
+
+/* Writes what the engine has for one link. True: something left. */
+static bool write_link(espat_net_socket_t *s)
+{
+    bool left = false;
+    if (!s->dead && espat_wire_flush(&s->wire) != 0) { /* what TLS itself answers */
+        write_failed(s);
+        if (!s->dead) return false;
+    }
+    do {
+        size_t n;
+        const uint8_t *p = espat_link_tx_buf(&s->net->modem->engine, s->link, &n);
+        if (n == 0) espat_wire_forget(&s->wire);
+        if (n == 0 || !send_link(s, p, n)) break;
+        left = true;
+    } while (!s->wire.full);
+    return left;
 }
 
 bool espat_net_write(espat_net_t *net)
@@ -254,28 +266,31 @@ bool espat_net_write(espat_net_t *net)
     bool left = false;
     for (uint8_t link = 0; link < ESPAT_CFG_LINKS; link++) {
         espat_net_socket_t *s = net->sockets[link];
-        if (!s || s->connecting || s->full) continue;
-        for (;;) {
-            size_t n;
-            const uint8_t *p = espat_link_tx_buf(&net->modem->engine, link, &n);
-            if (n == 0 || !send_link(s, p, n)) break;
-            left = true;
-            if (s->full) break;
-        }
+        if (!s || s->connecting || s->shaking || s->wire.full) continue;
+        if (write_link(s)) left = true;
     }
     return left;
+}
+
+/* Reads again from one link, if there is something to be had that the loop would not tell. */
+static bool read_link(espat_net_socket_t *s, unsigned *turns)
+{
+    const bool paused = s->paused;
+    /* What is inside TLS is bounded, and the loop will say nothing of it: it takes no turn. */
+    if (espat_wire_holds(&s->wire) && receive(s, true)) return true;
+    /* While the host is the slower one, reading here saves waiting for the socket and then not waiting again. And
+     * of a dead one the loop may have nothing more to say. */
+    if (*turns == 0 || !(paused || s->dead) || !receive(s, false)) return false;
+    --*turns;
+    return true;
 }
 
 bool espat_net_read(espat_net_t *net, unsigned *turns)
 {
     bool came = false;
-    for (uint8_t link = 0; link<ESPAT_CFG_LINKS && * turns> 0; link++) {
+    for (uint8_t link = 0; link < ESPAT_CFG_LINKS; link++) {
         espat_net_socket_t *s = net->sockets[link];
-        /* While the host is the slower one, reading here saves waiting for the socket and then not waiting again. And
-         * of a dead one the loop may have nothing more to say. */
-        if (!s || s->connecting || !(s->paused || s->dead) || !receive(s)) continue;
-        --*turns;
-        came = true;
+        if (s && !s->connecting && !s->shaking && read_link(s, turns)) came = true;
     }
     return came;
 }
@@ -289,8 +304,8 @@ void espat_net_update(espat_net_t *net)
             espat_span_t room[2];
             s->paused = espat_link_rx_vec(&net->modem->engine, link, room) == 0;
         }
-        int events = s->connecting || s->full ? UV_WRITABLE : 0;
-        if (!s->connecting && !s->paused) events |= UV_READABLE;
+        int events = s->connecting || s->wire.full ? UV_WRITABLE : 0;
+        if (!s->connecting && !s->paused && !espat_wire_is_choked(&s->wire)) events |= UV_READABLE;
         espat_watch_set(s->watch, events);
     }
 }
@@ -303,23 +318,23 @@ static int start(espat_net_socket_t *s, const espat_action_open_t *open)
     espat_sockaddr_t address;
     socklen_t size = espat_sockaddr_make(&address, &open->remote, open->remote_port);
     if (size == 0) return EAFNOSUPPORT;
-    s->fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (s->fd < 0) return errno;
+    s->wire.fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (s->wire.fd < 0) return errno;
     if (open->keep_alive_s &&
-        (!set(s->fd, SOL_SOCKET, SO_KEEPALIVE, 1) ||
-         !set(s->fd, IPPROTO_TCP, TCP_KEEPIDLE, open->keep_alive_s) ||
-         !set(s->fd, IPPROTO_TCP, TCP_KEEPINTVL, 1) || !set(s->fd, IPPROTO_TCP, TCP_KEEPCNT, 3)))
+        (!set(s->wire.fd, SOL_SOCKET, SO_KEEPALIVE, 1) ||
+         !set(s->wire.fd, IPPROTO_TCP, TCP_KEEPIDLE, open->keep_alive_s) ||
+         !set(s->wire.fd, IPPROTO_TCP, TCP_KEEPINTVL, 1) || !set(s->wire.fd, IPPROTO_TCP, TCP_KEEPCNT, 3)))
         return errno;
-    if (open->nodelay && !set(s->fd, IPPROTO_TCP, TCP_NODELAY, 1)) return errno;
+    if (open->nodelay && !set(s->wire.fd, IPPROTO_TCP, TCP_NODELAY, 1)) return errno;
     espat_sockaddr_t local;
     socklen_t local_size = espat_sockaddr_make(&local, &open->local, open->local_port);
     if (local_size) {
-        if (open->local_port) (void)set(s->fd, SOL_SOCKET, SO_REUSEADDR, 1);
-        if (bind(s->fd, &local.any, local_size) != 0) return errno;
+        if (open->local_port) (void)set(s->wire.fd, SOL_SOCKET, SO_REUSEADDR, 1);
+        if (bind(s->wire.fd, &local.any, local_size) != 0) return errno;
     }
-    s->watch = espat_watch_new(&s->net->modem->daemon->loop, s->fd, ready, s);
+    s->watch = espat_watch_new(&s->net->modem->daemon->loop, s->wire.fd, ready, s);
     if (!s->watch) return errno;
-    if (connect(s->fd, &address.any, size) == 0 || errno == EINPROGRESS) return 0;
+    if (connect(s->wire.fd, &address.any, size) == 0 || errno == EINPROGRESS) return 0;
     return errno;
 }
 
@@ -329,12 +344,11 @@ static espat_net_socket_t *make(espat_net_t *net, uint8_t link, uint16_t gen)
     espat_net_socket_t *s = calloc(1, sizeof *s);
     if (!s) return NULL;
     s->net = net;
-    s->fd = -1;
+    s->wire.fd = -1;
+    s->wire.buffer = net->modem->daemon->buffer;
     s->link = link;
     s->gen = gen;
     s->linger_s = -1;
-    (void)uv_timer_init(&net->modem->daemon->loop, &s->timer);
-    s->timer.data = s;
     return s;
 }
 
@@ -346,58 +360,62 @@ static void clear_place(espat_net_t *net, uint8_t link)
     if (s) let_go(s);
 }
 
-static void failed(espat_net_t *net, uint8_t link, uint16_t gen, int error)
+static void failed(espat_net_t *net, uint8_t link, uint16_t gen, espat_net_error_t why, const char *text)
 {
-    espat_trace_text(&net->modem->daemon->trace, net->modem->index, '*', "link %u: %s", link,
-                     strerror(error));
+    espat_trace_text(&net->modem->daemon->trace, net->modem->index, '*', "link %u: %s", link, text);
     const espat_event_t event = {
         .kind = ESPAT_EVENT_CLOSED,
-        .u.closed = { .link = link, .gen = gen, .why = espat_net_error_of(error) },
+        .u.closed = { .link = link, .gen = gen, .why = why },
     };
     espat_modem_event(net->modem, &event);
 }
 
 void espat_net_connect(espat_net_t *net, const espat_action_open_t *open)
 {
+    espat_tls_refusal_t refusal;
     if (open->link >= ESPAT_CFG_LINKS) return;
     clear_place(net, open->link);
-    if (open->type != ESPAT_LINK_TCP) {
-        failed(net, open->link, open->gen, EAFNOSUPPORT);
-        return;
-    }
     espat_net_socket_t *s = make(net, open->link, open->gen);
     if (!s) {
-        failed(net, open->link, open->gen, ENOMEM);
+        failed(net, open->link, open->gen, ESPAT_NET_LOCAL, strerror(ENOMEM));
         return;
     }
     s->connecting = true; /* an immediate success is told as writable, too */
     s->linger_s = open->linger_s;
+    if (open->tls) {
+        /* First: without its certificates it must not touch the network. */
+        s->wire.tls = espat_tls_context_connect(&net->modem->daemon->tls, open->tls, open->host, &refusal);
+        if (!s->wire.tls) {
+            destroy(s);
+            failed(net, open->link, open->gen, refusal.why, refusal.text);
+            return;
+        }
+    }
     int error = start(s, open);
     if (error) {
         destroy(s);
-        failed(net, open->link, open->gen, error);
+        failed(net, open->link, open->gen, espat_net_error_of(error), strerror(error));
         return;
     }
     net->sockets[open->link] = s; /* the update that follows waits for it */
 }
 
-void espat_net_adopt(espat_net_t *net, uint8_t link, uint16_t gen, int fd)
+void espat_net_adopt(espat_net_t *net, uint8_t link, uint16_t gen, espat_wire_t *wire)
 {
+    int error = ENOMEM;
     clear_place(net, link);
     espat_net_socket_t *s = make(net, link, gen);
-    if (!s) {
-        close(fd);
-        failed(net, link, gen, ENOMEM);
+    if (s) {
+        s->watch = espat_watch_new(&net->modem->daemon->loop, wire->fd, ready, s);
+        error = errno;
+    }
+    if (!s || !s->watch) {
+        free(s);
+        espat_wire_close(wire);
+        failed(net, link, gen, espat_net_error_of(error), strerror(error));
         return;
     }
-    s->fd = fd;
-    s->watch = espat_watch_new(&net->modem->daemon->loop, fd, ready, s);
-    if (!s->watch) {
-        int error = errno;
-        destroy(s);
-        failed(net, link, gen, error);
-        return;
-    }
+    s->wire = *wire;
     net->sockets[link] = s;
 }
 
@@ -407,7 +425,7 @@ void espat_net_options(espat_net_t *net, const espat_action_options_t *options)
     espat_net_socket_t *s = net->sockets[options->link];
     if (!s || s->gen != options->gen) return;
     s->linger_s = options->linger_s;
-    (void)set(s->fd, IPPROTO_TCP, TCP_NODELAY, options->nodelay);
+    (void)set(s->wire.fd, IPPROTO_TCP, TCP_NODELAY, options->nodelay);
 }
 
 void espat_net_hang_up(espat_net_t *net, const espat_action_close_t *close)
@@ -423,6 +441,7 @@ void espat_net_init(espat_net_t *net, struct espat_modem *modem)
 {
     memset(net, 0, sizeof *net);
     net->modem = modem;
+    espat_linger_init(&net->lingering, &modem->daemon->loop, modem->daemon->buffer);
 }
 
 void espat_net_restart(espat_net_t *net)
@@ -438,6 +457,5 @@ void espat_net_restart(espat_net_t *net)
 void espat_net_close(espat_net_t *net)
 {
     espat_net_restart(net);
-    while (net->lingering)
-        unlink_lingering(net->lingering);
+    espat_linger_close(&net->lingering);
 }

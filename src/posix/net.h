@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The TCP links of one modem as sockets. */
+/* The TCP and SSL links of one modem as sockets. */
 #ifndef NET_H
 #define NET_H
 
 #include <espat/espat.h>
+
+#include "linger.h"
+#include "wire.h"
 
 struct espat_modem;
 struct espat_net_socket;
@@ -11,7 +14,7 @@ struct espat_net_socket;
 typedef struct espat_net {
     struct espat_modem *modem;
     struct espat_net_socket *sockets[ESPAT_CFG_LINKS];
-    struct espat_net_socket *lingering; /* closed by us, still sending */
+    espat_linger_t lingering;
 } espat_net_t;
 
 void espat_net_init(espat_net_t *net, struct espat_modem *modem);
@@ -20,8 +23,8 @@ void espat_net_init(espat_net_t *net, struct espat_modem *modem);
 void espat_net_connect(espat_net_t *net, const espat_action_open_t *open);
 void espat_net_hang_up(espat_net_t *net, const espat_action_close_t *close);
 
-/* A client of the server: the descriptor, which does not block, is the link's from now on. */
-void espat_net_adopt(espat_net_t *net, uint8_t link, uint16_t gen, int fd);
+/* A client of the server: its connection is the link's from now on. */
+void espat_net_adopt(espat_net_t *net, uint8_t link, uint16_t gen, espat_wire_t *wire);
 
 /* ESPAT_ACTION_OPTIONS. */
 void espat_net_options(espat_net_t *net, const espat_action_options_t *options);

@@ -41,6 +41,8 @@ static const char usage[] =
     "                          (default: the station's address)\n"
     "  --dns-port N            the port of name servers that AT+CIPDNS names (default: 53)\n"
     "  --sntp-port N           the port of time servers (default: 123)\n"
+    "  --tls-policy POLICY     firmware (default): SSL links verify servers as AT+CIPSSLCCONF says;\n"
+    "                          verify: always\n"
     "  --trace[=FILE]          one line for each record that passes (default: stderr)\n"
     "  --version, --help\n"
     "\n"
@@ -69,6 +71,7 @@ enum { /* what getopt_long returns for each */
        OPTION_LISTEN_ADDRESS,
        OPTION_DNS_PORT,
        OPTION_SNTP_PORT,
+       OPTION_TLS_POLICY,
        OPTION_TRACE,
        OPTION_VERSION,
        OPTION_HELP,
@@ -97,6 +100,7 @@ static const struct option table[] = {
     { "listen-address", required_argument, NULL, OPTION_LISTEN_ADDRESS },
     { "dns-port", required_argument, NULL, OPTION_DNS_PORT },
     { "sntp-port", required_argument, NULL, OPTION_SNTP_PORT },
+    { "tls-policy", required_argument, NULL, OPTION_TLS_POLICY },
     { "trace", optional_argument, NULL, OPTION_TRACE },
     { "version", no_argument, NULL, OPTION_VERSION },
     { "help", no_argument, NULL, OPTION_HELP },
@@ -322,6 +326,14 @@ static bool take_file(const char *name, const char *path, const char **to)
     return false;
 }
 
+static bool take_tls_policy(espat_options_t *options, const char *text)
+{
+    options->tls_verify = strcmp(text, "verify") == 0;
+    if (options->tls_verify || strcmp(text, "firmware") == 0) return true;
+    espat_report_line("--tls-policy is firmware or verify: '%s'", text);
+    return false;
+}
+
 static bool has_number_place(const char *path)
 {
     return path && strstr(path, "%d");
@@ -406,6 +418,7 @@ espat_options_result_t espat_options_parse(espat_options_t *options, int argc, c
         case OPTION_LISTEN_ADDRESS: ok = take_listen_address(options, optarg); break;
         case OPTION_DNS_PORT: ok = take_port("--dns-port", optarg, &options->dns_port); break;
         case OPTION_SNTP_PORT: ok = take_port("--sntp-port", optarg, &options->sntp_port); break;
+        case OPTION_TLS_POLICY: ok = take_tls_policy(options, optarg); break;
         case OPTION_TRACE:
             options->trace = true;
             options->trace_file = optarg;

@@ -36,6 +36,7 @@ typedef struct espat_options {
     espat_ip_t listen_ip; /* family 0: the interface's */
     uint16_t dns_port;    /* of servers that AT+CIPDNS names */
     uint16_t sntp_port;
+    bool tls_verify; /* --tls-policy */
     const espat_profile_t *profile;
     espat_update_url_t ota_http, ota_https;   /* --ota-url; text "": none of this kind */
     const char *ota_key, *ota_ca, *ota_token; /* files; NULL: none */

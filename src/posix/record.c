@@ -74,7 +74,7 @@ static const char *why_text(espat_net_error_t why)
     case ESPAT_NET_RESET: return "reset by the peer";
     case ESPAT_NET_PEER_CLOSED: return "closed by the peer";
     case ESPAT_NET_NO_NAME: return "no such name";
-    case ESPAT_NET_TLS: return "the TLS handshake failed";
+    case ESPAT_NET_TLS: return "TLS failed";
     case ESPAT_NET_NO_CERT: return "no such certificate";
     case ESPAT_NET_NO_KEY: return "no such private key";
     case ESPAT_NET_NO_CA: return "no such CA certificate";

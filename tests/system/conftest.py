@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The daemon under test is named by ESPAT; ESPAT_RELEASE names one without sanitizers, for what only it can show."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -11,6 +12,7 @@ import time
 import pytest
 
 import modem
+import authority
 import servers
 
 START_S = 15
@@ -44,8 +46,8 @@ class Daemon:
     def wait_until(self, condition, what, timeout=START_S):
         end = time.monotonic() + timeout
         while not condition():
-            assert self.process.poll() is None, f'espat ended with {self.process.poll()}: {self.err.decode()}'
-            assert time.monotonic() < end, f'{what}: not within {timeout} s; {self.err.decode()}'
+            assert self.process.poll() is None, f'espat ended with {self.process.poll()}: {self.err.decode(errors="replace")}'
+            assert time.monotonic() < end, f'{what}: not within {timeout} s; {self.err.decode(errors="replace")}'
             time.sleep(0.002)
 
     def sleeps(self):
@@ -72,7 +74,7 @@ class Daemon:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.wait()
-                pytest.fail(f'espat {self.args} did not end on SIGTERM; {self.err.decode()}')
+                pytest.fail(f'espat {self.args} did not end on SIGTERM; {self.err.decode(errors="replace")}')
         for pipe in (self.process.stdout, self.process.stdin):
             if pipe:
                 pipe.close()
@@ -95,12 +97,12 @@ def folder(tmp_path):
 
 @pytest.fixture
 def start(program, folder):
-    """start(args...): a daemon, without waiting for anything."""
+    """start(args...): a daemon, without waiting for anything; env={...} is added to its environment."""
     daemons = []
-    env = {**os.environ, 'XDG_STATE_HOME': str(folder / 'xdg'), 'HOME': str(folder)}
+    own = {**os.environ, 'XDG_STATE_HOME': str(folder / 'xdg'), 'HOME': str(folder)}
 
-    def begin(*args, program=program, **more):
-        daemons.append(Daemon(program, args, env, **more))
+    def begin(*args, program=program, env=None, **more):
+        daemons.append(Daemon(program, args, {**own, **(env or {})}, **more))
         return daemons[-1]
 
     yield begin
@@ -142,6 +144,31 @@ def serve():
     yield begin
     for server in running:
         server.close()
+
+
+@pytest.fixture(scope='session')
+def pki(tmp_path_factory):
+    return authority.Authority(tmp_path_factory.mktemp('pki'))
+
+
+@pytest.fixture
+def tls_state(folder, pki):
+    """A state folder with certificates: those of index 1 are a stranger's."""
+    return pki.install(folder / 'state', client_ca_0='root', client_ca_1='stranger', client_cert_0='client',
+                       client_key_0='client', client_cert_1='strange-client', client_key_1='strange-client',
+                       server_cert_0='server', server_key_0='server', server_ca_0='root')
+
+
+@pytest.fixture
+def start_tls(start_pty, tls_state):
+    """start_tls(args...): a modem with these certificates (or those `at`), a trace and a host; its daemon is .daemon."""
+    with contextlib.ExitStack() as ports:
+        def begin(*args, trace=True, mux=False, at=tls_state, **more):
+            daemon = start_pty('--state', at, *(['--trace'] if trace else []), *args, state=True, **more)
+            port = ports.enter_context(modem.open_port(daemon.link))
+            port.daemon = daemon
+            return port.prepare(mux)
+        yield begin
 
 
 @pytest.fixture

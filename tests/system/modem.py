@@ -248,8 +248,8 @@ class Modem(Port):
                 raise Late(f'{line}: no {wanted!r} within {timeout} s')
             time.sleep(0.005)
 
-    def connect(self, host, port, link=None):
-        address = f'"TCP","{host}",{port}'
+    def connect(self, host, port, link=None, kind='TCP'):
+        address = f'"{kind}","{host}",{port}'
         answer = self.command(f'AT+CIPSTART={address}' if link is None else f'AT+CIPSTART={link},{address}')
         connected = b'CONNECT' if link is None else b'%d,CONNECT' % link
         assert connected in answer, answer
@@ -270,6 +270,31 @@ class Modem(Port):
         for at in range(0, len(view), portion):
             self.send(view[at:at + portion], link)
 
+
+# ---- SSL links of a modem with a trace (start_tls)
+
+OPEN, REFUSED = [b'CONNECT', b'OK'], [b'ERROR', b'CLOSED']
+
+
+def start_ssl(port, server, host='localhost'):
+    """The answer to AT+CIPSTART, with the CLOSED that follows an ERROR."""
+    answer = port.ask(f'AT+CIPSTART="SSL","{host}",{server.port}', timeout=30)
+    return answer + port.wait_for(b'CLOSED') if answer[-1] == b'ERROR' else answer
+
+
+def traces(port, text):
+    """Waits for the text in the trace."""
+    port.daemon.wait_until(lambda: text.encode() in port.daemon.err, f'"{text}" in the trace')
+
+
+def echoes(port):
+    """Data to an echo server comes back."""
+    before = port.received.get(0, 0)
+    port.send(b'question')
+    port.receive(0, before + 8)
+
+
+# ---- ways to a modem
 
 def open_port(path):
     """A terminal, as a program with pyserial opens it."""

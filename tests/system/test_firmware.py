@@ -12,8 +12,6 @@ import subprocess
 import time
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519
 
 import modem
 import update_server
@@ -23,8 +21,13 @@ SEED = 20260722
 
 
 @pytest.fixture(scope='module')
-def signer():
-    return ed25519.Ed25519PrivateKey.generate()
+def signer(tmp_path_factory):
+    return update_server.Signer(tmp_path_factory.mktemp('signer'))
+
+
+@pytest.fixture(scope='module')
+def stranger(tmp_path_factory):
+    return update_server.Signer(tmp_path_factory.mktemp('stranger'))
 
 
 @pytest.fixture(scope='module')
@@ -80,11 +83,8 @@ def state(folder):
 
 
 @pytest.fixture
-def arguments(folder, state, server, signer):
-    key = folder / 'update.pem'
-    key.write_bytes(signer.public_key().public_bytes(serialization.Encoding.PEM,
-                                                     serialization.PublicFormat.SubjectPublicKeyInfo))
-    return ['--state', state, '--ota-url', f'http://127.0.0.1:{server.port}', '--ota-key', key]
+def arguments(state, server, signer):
+    return ['--state', state, '--ota-url', f'http://127.0.0.1:{server.port}', '--ota-key', signer.public]
 
 
 @pytest.fixture
@@ -190,16 +190,15 @@ def test_rollback_before_the_restart(run, server, image_of, own_version):
     assert version_of(port) == own_version
 
 
-def test_images_that_are_refused(run, server, image_of, own_version, state, signer):
+def test_images_that_are_refused(run, server, image_of, own_version, state, signer, stranger):
     daemon, port = run()
     good = image_of('8.8.8')
     flipped = bytearray(good)
     flipped[len(good) // 2] ^= 1
-    other = ed25519.Ed25519PrivateKey.generate()
     cases = {
         'unsigned': (plain(good), plain(b'', '404 Not Found')),
         'flipped bit': (plain(bytes(flipped)), plain(signer.sign(good))),
-        "another's signature": (plain(good), plain(other.sign(good))),
+        "another's signature": (plain(good), plain(stranger.sign(good))),
         'no ELF': (plain(b'\xe9' + good[1:]), plain(signer.sign(good))),
         'short': ((lambda c: (c.sendall(plain(good[:-1], length=len(good))), c.close())), plain(signer.sign(good))),
         'too large': (plain(good, length=(64 << 20) + 1), plain(signer.sign(good))),

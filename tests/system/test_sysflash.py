@@ -9,8 +9,8 @@ import subprocess
 
 import pytest
 
+import flash_image
 import modem
-import pki
 
 SEED = 20260722
 
@@ -54,7 +54,7 @@ def provision(port, name, data, piece=1024):
         write(port, name, at, data[at:at + piece])
 
 
-def read(port, name, offset=0, size=pki.BYTES):
+def read(port, name, offset=0, size=flash_image.BYTES):
     port.quiet(0)
     port.write(f'AT+SYSFLASH=2,"{name}",{offset},{size}\r\n'.encode())
     head = f'+SYSFLASH:{size},'.encode()
@@ -65,8 +65,8 @@ def read(port, name, offset=0, size=pki.BYTES):
 
 
 @pytest.fixture(scope='module')
-def pair():
-    return pki.Pair('device.example')
+def pair(pki):
+    return flash_image.Pair(pki, 'client')
 
 
 def files(state):
@@ -76,7 +76,7 @@ def files(state):
 @pytest.mark.parametrize('piece', [4, 256, 2048, 8192])
 def test_what_is_written_is_read_back(run, state, pair, piece):
     _, port = run()
-    data = pki.partition((pki.CERT, 0, pair.pem()), (pki.CERT, 1, pair.pem()))
+    data = flash_image.partition((flash_image.CERT, 0, pair.pem()), (flash_image.CERT, 1, pair.pem()))
     provision(port, 'client_cert', data if piece > 4 else data[:(len(pair.pem()) + 8) * 2 + 8], piece)
     assert read(port, 'client_cert') == data
     assert files(state) == ['client_cert.0.pem', 'client_cert.1.pem']
@@ -90,16 +90,16 @@ def test_a_person_put_files_there(run, state, pair):
     (state / 'certificates/server_ca.0.pem').write_bytes(pair.pem())
     (state / 'certificates/server_key.3.pem').write_bytes(pair.key_pem())
     _, port = run()
-    assert read(port, 'server_ca') == pki.partition((pki.CA, 0, pair.pem()))
-    assert read(port, 'server_key') == pki.partition((pki.KEY, 3, pair.key_pem()))
-    assert read(port, 'server_cert') == b'\xff' * pki.BYTES
-    assert read(port, 'server_ca', 4, 4) == pki.image((pki.CA, 0, pair.pem()))[4:8]
+    assert read(port, 'server_ca') == flash_image.partition((flash_image.CA, 0, pair.pem()))
+    assert read(port, 'server_key') == flash_image.partition((flash_image.KEY, 3, pair.key_pem()))
+    assert read(port, 'server_cert') == b'\xff' * flash_image.BYTES
+    assert read(port, 'server_ca', 4, 4) == flash_image.image((flash_image.CA, 0, pair.pem()))[4:8]
 
 
 def test_der_comes_back_as_der_and_is_pem_on_the_disk(run, state, pair):
     _, port = run()
     # As the firmware's build scripts do it: every item is of type 2.
-    cert, key = pki.partition((2, 0, pair.der())), pki.partition((2, 0, pair.key_der()))
+    cert, key = flash_image.partition((2, 0, pair.der())), flash_image.partition((2, 0, pair.key_der()))
     provision(port, 'client_cert', cert)
     provision(port, 'client_key', key)
     assert read(port, 'client_cert') == cert
@@ -111,18 +111,18 @@ def test_der_comes_back_as_der_and_is_pem_on_the_disk(run, state, pair):
 
 
 def test_old_items_stay_until_the_image_is_whole(run, state, pair):
-    old, new = pki.image((2, 0, pair.pem())), pki.image((2, 0, b'# new\n' + pair.pem()), (2, 1, pair.pem()))
+    old, new = flash_image.image((2, 0, pair.pem())), flash_image.image((2, 0, b'# new\n' + pair.pem()), (2, 1, pair.pem()))
     path = state / 'certificates/mqtt_ca.0.pem'
     daemon, port = run()
     provision(port, 'mqtt_ca', old)
     kept = path.read_bytes()
     erase(port, 'mqtt_ca')
-    assert read(port, 'mqtt_ca') == b'\xff' * pki.BYTES
+    assert read(port, 'mqtt_ca') == b'\xff' * flash_image.BYTES
     assert path.read_bytes() == kept
     half = len(new) // 8 * 4
     write(port, 'mqtt_ca', 0, new[:half])
     assert path.read_bytes() == kept
-    assert read(port, 'mqtt_ca') == new[:half].ljust(pki.BYTES, b'\xff')
+    assert read(port, 'mqtt_ca') == new[:half].ljust(flash_image.BYTES, b'\xff')
     # Half of it outlives a power cut.
     port.close()
     daemon.end(signal.SIGKILL)
@@ -130,9 +130,9 @@ def test_old_items_stay_until_the_image_is_whole(run, state, pair):
     os.unlink(daemon.link)
     _, port = run()
     assert path.read_bytes() == kept
-    assert read(port, 'mqtt_ca') == new[:half].ljust(pki.BYTES, b'\xff')
+    assert read(port, 'mqtt_ca') == new[:half].ljust(flash_image.BYTES, b'\xff')
     write(port, 'mqtt_ca', half, new[half:])
-    assert read(port, 'mqtt_ca') == new.ljust(pki.BYTES, b'\xff')
+    assert read(port, 'mqtt_ca') == new.ljust(flash_image.BYTES, b'\xff')
     assert files(state) == ['mqtt_ca.0.pem', 'mqtt_ca.1.pem']
 
 
@@ -144,7 +144,7 @@ def test_refusals(run):
 
 
 def test_without_a_folder_it_is_empty_and_takes_nothing(host):
-    assert read(host, 'client_ca') == b'\xff' * pki.BYTES
+    assert read(host, 'client_ca') == b'\xff' * flash_image.BYTES
     host.refused('AT+SYSFLASH=0,"client_ca"')
     host.write(b'AT+SYSFLASH=1,"client_ca",0,4\r\n')
     host.wait_for(b'>')
@@ -154,7 +154,7 @@ def test_without_a_folder_it_is_empty_and_takes_nothing(host):
 
 def test_restart_while_it_writes(run, pair):
     _, port = run()
-    data = pki.image((2, 0, pair.pem()))
+    data = flash_image.image((2, 0, pair.pem()))
     erase(port, 'client_ca')
     for _ in range(10):
         port.write(f'AT+SYSFLASH=1,"client_ca",0,{len(data)}\r\n'.encode())
@@ -166,13 +166,13 @@ def test_restart_while_it_writes(run, pair):
             port.write(b'AT+RST\r\n')
         port.wait_for(b'ready')
         port.command('ATE0')
-    assert read(port, 'client_ca') == data.ljust(pki.BYTES, b'\xff')
+    assert read(port, 'client_ca') == data.ljust(flash_image.BYTES, b'\xff')
 
 
 def test_killed_while_it_writes(run, state, pair, figure):
     """kill -9 at random moments: the items are the old ones or the new ones, all of them."""
     rng = random.Random(SEED)
-    images = [pki.partition(*((2, n, f'# {turn}\n'.encode() + pair.pem()) for n in range(4))) for turn in range(2)]
+    images = [flash_image.partition(*((2, n, f'# {turn}\n'.encode() + pair.pem()) for n in range(4))) for turn in range(2)]
     daemon, port = run()
     provision(port, 'client_cert', images[0], 8192)
     current = 0

@@ -1,21 +1,19 @@
 # SPDX-License-Identifier: MIT
 """AT+CIUPDATE against a server of our own: every state, every form, every failure; certificates by HTTP and HTTPS."""
 
-import ipaddress
 import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519
 
+import flash_image
 import modem
-import pki
 import update_server
 from update_server import plain
 
@@ -23,21 +21,23 @@ SEED = 20260722
 
 
 @pytest.fixture(scope='module')
-def signer():
-    return ed25519.Ed25519PrivateKey.generate()
+def signer(tmp_path_factory):
+    return update_server.Signer(tmp_path_factory.mktemp('signer'))
 
 
 @pytest.fixture(scope='module')
-def pair():
-    return pki.Pair('ca.example', is_ca=True)
+def stranger(tmp_path_factory):
+    return update_server.Signer(tmp_path_factory.mktemp('stranger'))
+
+
+@pytest.fixture(scope='module')
+def pair(pki):
+    return flash_image.Pair(pki, 'root')
 
 
 @pytest.fixture
-def key_file(folder, signer):
-    path = folder / 'update.pem'
-    path.write_bytes(signer.public_key().public_bytes(serialization.Encoding.PEM,
-                                                      serialization.PublicFormat.SubjectPublicKeyInfo))
-    return path
+def key_file(signer):
+    return signer.public
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def files(state):
 
 
 def test_the_version_is_asked_for(run, server, offer, pair, state):
-    offer('client_ca', pki.partition((pki.CA, 0, pair.pem())))
+    offer('client_ca', flash_image.partition((flash_image.CA, 0, pair.pem())))
     _, port = run()
     assert port.command('AT+CIUPDATE?') == [b'+CIUPDATE:0']
     assert lines(port, 'AT+CIUPDATE=0,,"client_ca"') == states(1, 2, 3, 4) + [b'OK']
@@ -116,14 +116,14 @@ def test_the_version_is_asked_for(run, server, offer, pair, state):
 
 
 def test_the_version_is_given(run, server, offer, pair):
-    offer('mqtt_ca', pki.image((pki.CA, 0, pair.pem())))
+    offer('mqtt_ca', flash_image.image((flash_image.CA, 0, pair.pem())))
     _, port = run()
     assert lines(port, 'AT+CIUPDATE=0,"v1.2.0.0","mqtt_ca",0') == states(1, 4) + [b'OK']
     assert update_server.version_of(server.targets()[0]) == 'v1.2.0.0'
 
 
 def test_not_blocking(run, server, offer, pair):
-    offer('mqtt_ca', pki.image((pki.CA, 0, pair.pem())))
+    offer('mqtt_ca', flash_image.image((flash_image.CA, 0, pair.pem())))
     _, port = run()
     assert lines(port, 'AT+CIUPDATE=0,,"mqtt_ca",1', b'+CIPUPDATE:4') in (
         [b'OK'] + states(1, 4), states(1) + [b'OK'] + states(4))
@@ -137,7 +137,7 @@ def test_not_blocking(run, server, offer, pair):
 
 def test_the_requests_are_the_firmwares(run, server, offer, pair, folder):
     (folder / 'token').write_text('0123456789abcdef\n')
-    offer('client_ca', pki.image((pki.CA, 0, pair.pem())))
+    offer('client_ca', flash_image.image((flash_image.CA, 0, pair.pem())))
     _, port = run('--ota-token', folder / 'token')
     assert lines(port, 'AT+CIUPDATE=0,,"client_ca"')[-1] == b'OK'
     fields = (f'Host: 127.0.0.1:{server.port}\r\nConnection: keep-alive\r\nCache-Control: no-cache\r\n'
@@ -149,7 +149,7 @@ def test_the_requests_are_the_firmwares(run, server, offer, pair, folder):
 
 
 def test_any_version_that_a_host_types(run, server, offer, pair):
-    offer('client_ca', pki.image((pki.CA, 0, pair.pem())))
+    offer('client_ca', flash_image.image((flash_image.CA, 0, pair.pem())))
     _, port = run()
     assert lines(port, r'AT+CIUPDATE=0,"v 1&filename=x\\y%41?#","client_ca"')[-1] == b'OK'
     assert update_server.version_of(server.targets()[0]) == 'v%201%26filename%3Dx%5Cy%2541%3F%23'
@@ -159,7 +159,7 @@ def test_any_version_that_a_host_types(run, server, offer, pair):
 
 def test_one_at_a_time(run, server, offer, pair):
     go_on = threading.Event()
-    image = pki.image((pki.CA, 0, pair.pem()))
+    image = flash_image.image((flash_image.CA, 0, pair.pem()))
     offer('client_ca', image)
     server.answers['client_ca.bin'] = update_server.slowly(plain(image), 0.2, go_on)
     _, port = run()
@@ -211,7 +211,7 @@ def test_refused_at_once(start_pty, folder, run):
 
 
 def test_what_is_needed(run, server, offer, pair, start_pty, folder, key_file):
-    image = pki.image((pki.CA, 0, pair.pem()))
+    image = flash_image.image((flash_image.CA, 0, pair.pem()))
     offer('client_ca', image)
     daemon, port = run('--trace', key=False)
     # Without a key nothing is taken over HTTP, and a system image not at all.
@@ -242,13 +242,13 @@ def failures(image, server):
         'wrong magic': plain(b'\xf1\xf2' + image[2:]),
         'wrong magic in pieces': (lambda c: (c.sendall(plain(b'', length=len(image))), c.sendall(b'\xf1'),
                                              c.sendall(b'\xf2'))),
-        'too large': plain(image.ljust(pki.BYTES + 4, b'\xff')),
+        'too large': plain(image.ljust(flash_image.BYTES + 4, b'\xff')),
         'huge': plain(b'', length=10 ** 14),
         'absurd length': plain(b'', length=10 ** 30),
         'negative length': plain(image, length=-1),
         'two lengths': plain(image, fields=['Content-Length: 5']),
         'empty': plain(b''),
-        'erased': plain(b'\xff' * pki.BYTES),
+        'erased': plain(b'\xff' * flash_image.BYTES),
         'no image at all': plain(b'<html>' * 20),
         'not found': plain(image, '404 Not Found'),
         'server error': plain(image, '500 No'),
@@ -273,7 +273,7 @@ def failures(image, server):
 
 
 def test_every_failure(run, server, offer, pair, state, figure):
-    old, new = pki.image((pki.CA, 0, b'# old\n' + pair.pem())), pki.image((pki.CA, 0, b'# new\n' + pair.pem()))
+    old, new = flash_image.image((flash_image.CA, 0, b'# old\n' + pair.pem())), flash_image.image((flash_image.CA, 0, b'# new\n' + pair.pem()))
     daemon, port = run('--trace')
     offer('client_ca', old)
     assert lines(port, 'AT+CIUPDATE=0,"v1","client_ca"')[-1] == b'OK'
@@ -294,7 +294,7 @@ def test_every_failure(run, server, offer, pair, state, figure):
 
 
 def test_redirections_are_followed_on_the_same_server(run, server, offer, pair):
-    offer('client_ca', pki.image((pki.CA, 0, pair.pem())))
+    offer('client_ca', flash_image.image((flash_image.CA, 0, pair.pem())))
     server.answers['client_ca.bin'] = plain(b'moved', '302 Found', fields=['Location: /one'])
     server.answers['/one'] = plain(b'', '307 Temporary Redirect',
                                    fields=[f'location:http://127.0.0.1:{server.port}/two'])
@@ -309,8 +309,8 @@ BAD_SIGNATURES = {
 }
 
 
-def test_signatures(run, server, offer, pair, state, signer):
-    image = pki.image((pki.CA, 0, pair.pem()))
+def test_signatures(run, server, offer, pair, state, signer, stranger):
+    image = flash_image.image((flash_image.CA, 0, pair.pem()))
     offer('client_ca', image)
     _, port = run()
     for name, answer in BAD_SIGNATURES.items():
@@ -321,8 +321,7 @@ def test_signatures(run, server, offer, pair, state, signer):
         signature[at] ^= 1
         server.answers['client_ca.bin.sig'] = plain(bytes(signature))
         assert lines(port, 'AT+CIUPDATE=0,"v1","client_ca"') == states(1) + [b'ERROR'], at
-    other = ed25519.Ed25519PrivateKey.generate()
-    server.answers['client_ca.bin.sig'] = plain(other.sign(image))
+    server.answers['client_ca.bin.sig'] = plain(stranger.sign(image))
     assert lines(port, 'AT+CIUPDATE=0,"v1","client_ca"') == states(1) + [b'ERROR']
     del server.answers['client_ca.bin.sig']
     flipped = bytearray(image)
@@ -352,7 +351,7 @@ def test_versions_that_cannot_be(run, server, name):
 
 
 def test_the_version_comes_in_pieces(run, server, offer, pair):
-    offer('client_ca', pki.image((pki.CA, 0, pair.pem())))
+    offer('client_ca', flash_image.image((flash_image.CA, 0, pair.pem())))
     reply = plain(b'{"rom_version": "v3.0.0.0", "x": 1}')
     server.answers['version'] = update_server.slowly(reply, 0.001, threading.Event())
     _, port = run()
@@ -384,19 +383,25 @@ def test_silent_server_is_given_up_by_a_kill_of_the_modem(run, server):
     assert not runs(fetch[0])
 
 
+def test_the_modem_is_ended_during_an_update(run, server):
+    server.answers['client_ca.bin'] = update_server.silent
+    daemon, port = run()
+    lines(port, 'AT+CIUPDATE=0,"v1","client_ca"', b'+CIPUPDATE:1')
+    fetch = children(daemon)
+    assert daemon.end(timeout=5) == 0
+    assert not any(runs(pid) for pid in fetch)
+
+
 # ---- HTTPS
 
 
 @pytest.fixture
-def secure(folder):
-    """secure(pair, key): an HTTPS server with this certificate."""
+def secure(pki):
+    """secure(name): an HTTPS server with this certificate of the authority."""
     running = []
 
-    def begin(holder):
-        certificate, key = folder / f'server{len(running)}.pem', folder / f'server{len(running)}.key'
-        certificate.write_bytes(holder.pem())
-        key.write_bytes(holder.key_pem())
-        running.append(update_server.UpdateServer(certificate=certificate, key=key))
+    def begin(name):
+        running.append(update_server.UpdateServer(certificate=pki.cert(name), key=pki.key(name)))
         return running[-1]
 
     yield begin
@@ -404,24 +409,17 @@ def secure(folder):
         server.close()
 
 
-LOCAL = ipaddress.ip_address('127.0.0.1')
-
-
-def test_https_verifies_the_server(start_pty, state, folder, secure, pair):
-    image = pki.image((pki.CA, 0, pair.pem()))
-    (folder / 'ca.pem').write_bytes(pair.pem())
-    stranger = pki.Pair('stranger.example', is_ca=True)
-    cases = {
-        'good': (pki.Pair('ota.example', pair, addresses=[LOCAL]), True),
-        'wrong name': (pki.Pair('ota.example', pair), False),
-        'unknown CA': (pki.Pair('ota.example', stranger, addresses=[LOCAL]), False),
-        'self-signed': (pki.Pair('ota.example', addresses=[LOCAL]), False),
-    }
-    for name, (holder, good) in cases.items():
-        server = secure(holder)
+@pytest.mark.parametrize('by', ['option', 'environment'])
+def test_https_verifies_the_server(start_pty, state, secure, pair, pki, monkeypatch, by):
+    image = flash_image.image((flash_image.CA, 0, pair.pem()))
+    args = ['--ota-ca', pki.cert('root')]
+    if by == 'environment':
+        monkeypatch.setenv('SSL_CERT_FILE', str(pki.cert('root')))
+        args = []
+    for name, good in {'server': True, 'other': False, 'expired': False, 'self': False}.items():
+        server = secure(name)
         server.files['client_ca.bin'] = image # and no signature: the server is verified
-        daemon = start_pty('--state', state, '--ota-url', f'https://127.0.0.1:{server.port}', '--ota-ca',
-                           folder / 'ca.pem', state=True)
+        daemon = start_pty('--state', state, '--ota-url', f'https://127.0.0.1:{server.port}', *args, state=True)
         with modem.open_port(daemon.link) as port:
             port.prepare()
             for mode in (1, 0): # HTTPS serves both
@@ -433,10 +431,57 @@ def test_https_verifies_the_server(start_pty, state, folder, secure, pair):
             os.unlink(state / 'certificates/client_ca.0.pem')
 
 
-def test_plain_http_where_https_is_expected(start_pty, state, server, folder, pair):
-    (folder / 'ca.pem').write_bytes(pair.pem())
+def test_https_by_name(start_pty, state, secure, pair, pki, nameserver):
+    """The name is asked of the modem's own name server, and the certificate must be for it."""
+    server = secure('server')
+    server.files['client_ca.bin'] = flash_image.image((flash_image.CA, 0, pair.pem()))
+    for name, good in (('localhost', True), ('ota.example', False)):
+        port_number = nameserver(name)
+        daemon = start_pty('--state', state, '--ota-url', f'https://{name}:{server.port}', '--ota-ca',
+                           pki.cert('root'), '--dns-port', port_number, state=True)
+        with modem.open_port(daemon.link) as port:
+            port.prepare()
+            port.command('AT+CIPDNS=1,"127.0.0.1"')
+            answer = lines(port, 'AT+CIUPDATE=1,"v1","client_ca"')
+            assert answer == (states(1, 4) + [b'OK'] if good else states(1) + [b'ERROR']), name
+        assert daemon.end() == 0
+    assert f'Host: 127.0.0.1:{server.port}\r\n'.encode() in server.requests[0]
+
+
+@pytest.fixture
+def nameserver():
+    """nameserver(name): the port of a name server that says 127.0.0.1 of this name and knows no other."""
+    sockets = []
+
+    def serve(s, name):
+        question = b''.join(bytes([len(label)]) + label for label in name.encode().split(b'.')) + b'\0'
+        while True:
+            try:
+                query, client = s.recvfrom(512)
+            except OSError:
+                return
+            body = query[12:]
+            known = body.lower().startswith(question + b'\0\x01')
+            flags = b'\x81\x80' if known else b'\x81\x83'
+            end = body.index(b'\0') + 5
+            answer = b'\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\x7f\0\0\x01' if known else b''
+            s.sendto(query[:2] + flags + b'\0\x01\0' + bytes([known]) + b'\0\0\0\0' + body[:end] + answer, client)
+
+    def begin(name):
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.bind(('127.0.0.1', 0))
+        sockets.append(s)
+        threading.Thread(target=serve, args=(s, name), daemon=True).start()
+        return s.getsockname()[1]
+
+    yield begin
+    for s in sockets:
+        s.close()
+
+
+def test_plain_http_where_https_is_expected(start_pty, state, server, pki):
     daemon = start_pty('--state', state, '--ota-url', f'https://127.0.0.1:{server.port}', '--ota-ca',
-                       folder / 'ca.pem', state=True)
+                       pki.cert('root'), state=True)
     with modem.open_port(daemon.link) as port:
         port.prepare()
         assert lines(port, 'AT+CIUPDATE=1,"v1","client_ca"') == states(1) + [b'ERROR']
@@ -448,7 +493,7 @@ def test_plain_http_where_https_is_expected(start_pty, state, server, folder, pa
 def test_killed_during_an_update(run, server, offer, pair, state, figure):
     """kill -9 at random moments: the certificates are the old ones or the new ones."""
     rng = random.Random(SEED)
-    images = [pki.image(*((pki.CA, n, b'# %d\n' % turn + pair.pem()) for n in range(4))) for turn in range(2)]
+    images = [flash_image.image(*((flash_image.CA, n, b'# %d\n' % turn + pair.pem()) for n in range(4))) for turn in range(2)]
     current, seen = 0, {True: 0, False: 0}
     offer('client_ca', images[0])
     daemon, port = run()

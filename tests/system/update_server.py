@@ -4,6 +4,7 @@
 import re
 import socket
 import ssl
+import subprocess
 import threading
 import time
 import urllib.parse
@@ -104,6 +105,23 @@ class UpdateServer:
 
     def targets(self):
         return [request.split(b' ')[1].decode() for request in self.requests]
+
+
+class Signer:
+    """An Ed25519 key; `public` is the file that --ota-key wants."""
+
+    def __init__(self, folder):
+        self._folder, self._key, self.public = folder, folder / 'update.key', folder / 'update.pem'
+        self._openssl('genpkey', '-algorithm', 'ed25519', '-out', self._key)
+        self._openssl('pkey', '-in', self._key, '-pubout', '-out', self.public)
+
+    @staticmethod
+    def _openssl(*args):
+        return subprocess.run(['openssl', *args], capture_output=True, check=True).stdout
+
+    def sign(self, data):
+        (self._folder / 'data').write_bytes(data)
+        return self._openssl('pkeyutl', '-sign', '-rawin', '-inkey', self._key, '-in', self._folder / 'data')
 
 
 def silent(connection):
