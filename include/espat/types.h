@@ -165,6 +165,8 @@ typedef struct espat_action_update {
     const char *version;   /* may be empty; these live until the update ends */
     const char *partition; /* begins with "ota": the system image */
     bool system;
+    const espat_ip_t *servers; /* AT+CIPDNS, for the update server's name; until the next call */
+    size_t server_count;       /* 0: the system's own */
 } espat_action_update_t;
 
 typedef struct espat_action_close {

@@ -345,16 +345,76 @@ static bool host(player_t *p, scan_t *s)
     return acts(p, scan_end(s));
 }
 
+/* ok, fail or late. */
+static bool mode_word(scan_t *s, sim_store_mode_t *mode)
+{
+    *mode = SIM_STORE_OK;
+    if (scan_word(s, "fail"))
+        *mode = SIM_STORE_FAIL;
+    else if (scan_word(s, "late"))
+        *mode = SIM_STORE_LATE;
+    else
+        return scan_word(s, "ok");
+    return true;
+}
+
 static bool store(player_t *p, scan_t *s)
 {
-    sim_store_mode_t mode = SIM_STORE_OK;
-    if (scan_word(s, "fail"))
-        mode = SIM_STORE_FAIL;
-    else if (scan_word(s, "late"))
-        mode = SIM_STORE_LATE;
-    else if (!scan_word(s, "ok"))
-        return false;
+    sim_store_mode_t mode;
+    if (!mode_word(s, &mode)) return false;
     sim_store_set(&p->sim, mode);
+    return acts(p, scan_end(s));
+}
+
+static bool flash(player_t *p, scan_t *s)
+{
+    sim_store_mode_t mode;
+    if (scan_word(s, "earlier")) {
+        sim_flash_earlier(&p->sim, true);
+        return scan_end(s);
+    }
+    if (!mode_word(s, &mode)) return false;
+    sim_flash_set(&p->sim, mode);
+    return acts(p, scan_end(s));
+}
+
+static bool update_asked(player_t *p, scan_t *s)
+{
+    char version[ESPAT_PARTITION_CHARS + 1] = "", partition[ESPAT_PARTITION_CHARS + 1];
+    const sim_update_t *u = &p->sim.update;
+    const espat_action_update_t *got = &u->asked;
+    const bool tls = scan_word(s, "https");
+    if (!tls && !scan_word(s, "http")) return false;
+    const bool newest = scan_word(s, "newest");
+    if (!newest && !scan_quoted_text(s, version, sizeof version)) return false;
+    if (!scan_quoted_text(s, partition, sizeof partition)) return false;
+    if (!u->seen)
+        player_fail(p, "the port was not asked for an update");
+    else if (tls != got->tls || newest != got->ask_version || strcmp(version, u->version) != 0 ||
+             strcmp(partition, u->partition) != 0)
+        player_fail(p, "asked for: %s %s\"%s\" \"%s\"", got->tls ? "https" : "http",
+                    got->ask_version ? "newest " : "", u->version, u->partition);
+    p->sim.update.seen = false;
+    return scan_end(s);
+}
+
+static bool update(player_t *p, scan_t *s)
+{
+    sim_update_t *u = &p->sim.update;
+    int64_t state;
+    if (scan_word(s, "none")) {
+        if (u->seen) player_fail(p, "the port was asked for an update of %s", u->partition);
+        u->seen = false;
+        return scan_end(s);
+    }
+    if (scan_word(s, "stopped")) {
+        if (!u->stop_seen) player_fail(p, "the port was not told to stop the update");
+        u->stop_seen = false;
+        return scan_end(s);
+    }
+    if (!scan_word(s, "state")) return update_asked(p, s);
+    if (!scan_number(s, -1, 4, &state)) return false;
+    if (!sim_update_state(&p->sim, (int8_t)state)) player_fail(p, "no update is running");
     return acts(p, scan_end(s));
 }
 
@@ -370,8 +430,8 @@ void directive_play(player_t *p)
         const char *word;
         bool (*play)(player_t *p, scan_t *s); /* false: not understood */
     } directives[] = {
-        { "net", net },     { "wifi", wifi }, { "softap", softap }, { "store", store },
-        { "power", power }, { "host", host }, { "ping", ping },     { "sntp", sntp },
+        { "net", net },   { "wifi", wifi }, { "softap", softap }, { "store", store }, { "power", power },
+        { "host", host }, { "ping", ping }, { "sntp", sntp },     { "flash", flash }, { "update", update },
     };
     scan_t s = { p->line->text };
     bool good;

@@ -149,6 +149,30 @@ typedef struct sim_store {
     size_t waiting_count;
 } sim_store_t;
 
+#define SIM_PARTITIONS 9
+
+typedef struct sim_partition {
+    char name[ESPAT_PARTITION_CHARS + 1];
+    uint8_t *image; /* NULL: nobody has looked at it yet */
+} sim_partition_t;
+
+/* The partitions, which survive, and the work on them that is not answered. */
+typedef struct sim_flash {
+    sim_store_mode_t mode;
+    bool waiting;
+    bool rollback; /* the work is a rollback */
+    bool earlier;  /* there is a firmware to go back to */
+    espat_action_flash_t asked;
+    sim_partition_t partitions[SIM_PARTITIONS];
+} sim_flash_t;
+
+typedef struct sim_update {
+    bool running;
+    bool seen, stop_seen; /* asked for since the test last looked */
+    espat_action_update_t asked;
+    char version[ESPAT_PARTITION_CHARS + 1], partition[ESPAT_PARTITION_CHARS + 1];
+} sim_update_t;
+
 /* All zero is a working configuration. */
 typedef struct sim_config {
     espat_config_t modem; /* trace and user are the simulation's own */
@@ -188,6 +212,8 @@ typedef struct sim {
     sim_answer_t answers[SIM_ANSWERS];
     uint32_t dropped; /* datagrams that the modem could not keep since the test last looked */
     sim_store_t store;
+    sim_flash_t flash;
+    sim_update_t update;
     espat_uart_t uart; /* the last ESPAT_ACTION_UART */
     bool uart_seen;
 } sim_t;
@@ -271,6 +297,17 @@ bool sim_dns_set(sim_t *s, const char *name, bool silent, const espat_ip_t *addr
 /* What becomes of settings from now on; SIM_STORE_OK and SIM_STORE_FAIL answer what waits. */
 void sim_store_set(sim_t *s, sim_store_mode_t mode);
 
+/* ---------------------------------------------------------------- sim_flash.c */
+
+/* What becomes of work on partitions from now on; SIM_STORE_OK and SIM_STORE_FAIL answer what waits. */
+void sim_flash_set(sim_t *s, sim_store_mode_t mode);
+
+/* Whether AT+SYSROLLBACK finds a firmware. */
+void sim_flash_earlier(sim_t *s, bool earlier);
+
+/* The update reaches this state. False: none is running. */
+bool sim_update_state(sim_t *s, int8_t state);
+
 /* ---------------------------------------------------------------- between the files above */
 
 /* Each does one thing if there is one to do, and says so. */
@@ -281,6 +318,7 @@ bool sim_net_take(sim_t *s);
 bool sim_net_deliver(sim_t *s);
 bool sim_dns_answer(sim_t *s);
 bool sim_store_answer(sim_t *s);
+bool sim_flash_answer(sim_t *s);
 bool sim_datagram_take(sim_t *s, uint8_t link);
 bool sim_datagram_deliver(sim_t *s, uint8_t link);
 bool sim_listen_answer(sim_t *s);
@@ -309,6 +347,12 @@ void sim_dns_restart(sim_t *s);
 void sim_store_save(sim_t *s, uint16_t serial);
 void sim_store_load(sim_t *s);
 void sim_store_restart(sim_t *s);
+void sim_flash_ask(sim_t *s, const espat_action_flash_t *work);
+void sim_flash_rollback(sim_t *s, uint16_t serial);
+void sim_flash_restart(sim_t *s);
+void sim_flash_free(sim_t *s);
+void sim_update_start(sim_t *s, const espat_action_update_t *update);
+void sim_update_stop(sim_t *s);
 
 void sim_event(sim_t *s, const espat_event_t *event);
 
