@@ -50,6 +50,7 @@ typedef struct sim_link {
     uint16_t gen;
     espat_action_open_t asked; /* the last ESPAT_ACTION_OPEN; host is below */
     char host[ESPAT_HOST_CHARS + 1];
+    espat_tls_t tls;            /* of the last ESPAT_ACTION_OPEN, all zero for none */
     bool open_seen, close_seen; /* asked for since the test last looked */
     uint16_t local_port;
     sim_bytes_t outside; /* sent by the peer, not yet in the modem's window */
@@ -71,8 +72,10 @@ typedef enum sim_listen_mode { SIM_LISTEN_AUTO, SIM_LISTEN_FAIL, SIM_LISTEN_HOLD
 /* The listening socket; OPENING: the answer is due. */
 typedef struct sim_listen {
     sim_listen_mode_t mode;
+    espat_net_error_t why; /* of SIM_LISTEN_FAIL */
     sim_phase_t phase;
     uint16_t gen, port;
+    bool tls, verify;
     bool seen, closed_seen; /* asked for since the test last looked */
 } sim_listen_t;
 
@@ -161,12 +164,37 @@ typedef enum sim_step {
 typedef enum sim_source {
     SIM_SOURCE_RADIO,
     SIM_SOURCE_STORE,
+    SIM_SOURCE_FLASH,
     SIM_SOURCE_DNS,
     SIM_SOURCE_LISTEN,
     SIM_SOURCE_PROBE,
     SIM_SOURCE_CONNECT,
     SIM_SOURCES
 } sim_source_t;
+
+#define SIM_PARTITIONS 9
+
+typedef struct sim_partition {
+    char name[ESPAT_PARTITION_CHARS + 1];
+    uint8_t *image; /* NULL: nobody has looked at it yet */
+} sim_partition_t;
+
+/* The partitions, which survive, and the work on them that is not answered. */
+typedef struct sim_flash {
+    sim_store_mode_t mode;
+    bool waiting;
+    bool rollback; /* the work is a rollback */
+    bool earlier;  /* there is a firmware to go back to */
+    espat_action_flash_t asked;
+    sim_partition_t partitions[SIM_PARTITIONS];
+} sim_flash_t;
+
+typedef struct sim_update {
+    bool running;
+    bool seen, stop_seen; /* asked for since the test last looked */
+    espat_action_update_t asked;
+    char version[ESPAT_PARTITION_CHARS + 1], partition[ESPAT_PARTITION_CHARS + 1];
+} sim_update_t;
 
 /* All zero is a working configuration. */
 typedef struct sim_config {
@@ -212,6 +240,8 @@ typedef struct sim {
     sim_answer_t answers[SIM_ANSWERS];
     uint32_t dropped; /* datagrams that the modem could not keep since the test last looked */
     sim_store_t store;
+    sim_flash_t flash;
+    sim_update_t update;
     espat_uart_t uart; /* the last ESPAT_ACTION_UART */
     bool uart_seen;
 } sim_t;
@@ -248,6 +278,9 @@ void sim_host_write(sim_t *s, const void *p, size_t n);
 /* Answers the connect of a link that waits: ESPAT_NET_OK accepts it, with this local port or 0. False: none waits. */
 bool sim_net_answer(sim_t *s, uint8_t link, espat_net_error_t why, uint16_t local_port);
 
+/* A record of a TLS handshake comes. False: no connect of an SSL link waits. */
+bool sim_net_progress(sim_t *s, uint8_t link);
+
 /* The peer sends. False: the link is not open. */
 bool sim_net_send(sim_t *s, uint8_t link, const void *p, size_t n);
 
@@ -266,8 +299,9 @@ void sim_datagram_drop(sim_datagrams_t *d);
 
 /* ---------------------------------------------------------------- sim_listen.c: the server */
 
-/* What becomes of a wish to listen from now on; what waits is answered unless it is SIM_LISTEN_HOLD. */
-void sim_listen_set(sim_t *s, sim_listen_mode_t mode);
+/* What becomes of a wish to listen from now on; what waits is answered unless it is SIM_LISTEN_HOLD. `why` is that of
+ * SIM_LISTEN_FAIL. */
+void sim_listen_set(sim_t *s, sim_listen_mode_t mode, espat_net_error_t why);
 
 /* The listening socket breaks. False: there is none. */
 bool sim_listen_break(sim_t *s);
@@ -305,6 +339,17 @@ uint64_t sim_fault_next(const sim_t *s);
 /* Refuses an action, if it is one that has an answer and this step goes wrong. */
 bool sim_fault_refuse(sim_t *s, const espat_action_t *action);
 
+/* ---------------------------------------------------------------- sim_flash.c */
+
+/* What becomes of work on partitions from now on; SIM_STORE_OK and SIM_STORE_FAIL answer what waits. */
+void sim_flash_set(sim_t *s, sim_store_mode_t mode);
+
+/* Whether AT+SYSROLLBACK finds a firmware. */
+void sim_flash_earlier(sim_t *s, bool earlier);
+
+/* The update reaches this state. False: none is running. */
+bool sim_update_state(sim_t *s, int8_t state);
+
 /* ---------------------------------------------------------------- between the files above */
 
 /* Each does one thing if there is one to do, and says so. */
@@ -315,6 +360,7 @@ bool sim_net_take(sim_t *s);
 bool sim_net_deliver(sim_t *s);
 bool sim_dns_answer(sim_t *s);
 bool sim_store_answer(sim_t *s);
+bool sim_flash_answer(sim_t *s);
 bool sim_datagram_take(sim_t *s, uint8_t link);
 bool sim_datagram_deliver(sim_t *s, uint8_t link);
 bool sim_listen_answer(sim_t *s);
@@ -343,6 +389,12 @@ void sim_dns_restart(sim_t *s);
 void sim_store_save(sim_t *s, uint16_t serial);
 void sim_store_load(sim_t *s);
 void sim_store_restart(sim_t *s);
+void sim_flash_ask(sim_t *s, const espat_action_flash_t *work);
+void sim_flash_rollback(sim_t *s, uint16_t serial);
+void sim_flash_restart(sim_t *s);
+void sim_flash_free(sim_t *s);
+void sim_update_start(sim_t *s, const espat_action_update_t *update);
+void sim_update_stop(sim_t *s);
 
 void sim_event(sim_t *s, const espat_event_t *event);
 

@@ -75,6 +75,19 @@ static bool refusal(const espat_action_t *action, espat_event_t *event)
         event->kind = ESPAT_EVENT_STORED;
         event->u.stored.serial = action->u.store_serial;
         return true;
+    case ESPAT_ACTION_FLASH:
+        event->kind = ESPAT_EVENT_FLASH;
+        event->u.flash.serial = action->u.flash.serial;
+        return true;
+    case ESPAT_ACTION_ROLLBACK:
+        event->kind = ESPAT_EVENT_FLASH;
+        event->u.flash.serial = action->u.rollback_serial;
+        return true;
+    case ESPAT_ACTION_UPDATE:
+        event->kind = ESPAT_EVENT_UPDATE;
+        event->u.update.serial = action->u.update.serial;
+        event->u.update.state = -1;
+        return true;
     default: return false;
     }
 }
