@@ -50,6 +50,7 @@ typedef struct sim_link {
     uint16_t gen;
     espat_action_open_t asked; /* the last ESPAT_ACTION_OPEN; host is below */
     char host[ESPAT_HOST_CHARS + 1];
+    espat_tls_t tls;            /* of the last ESPAT_ACTION_OPEN, all zero for none */
     bool open_seen, close_seen; /* asked for since the test last looked */
     uint16_t local_port;
     sim_bytes_t outside; /* sent by the peer, not yet in the modem's window */
@@ -69,8 +70,10 @@ typedef enum sim_listen_mode { SIM_LISTEN_AUTO, SIM_LISTEN_FAIL, SIM_LISTEN_HOLD
 /* The listening socket; OPENING: the answer is due. */
 typedef struct sim_listen {
     sim_listen_mode_t mode;
+    espat_net_error_t why; /* of SIM_LISTEN_FAIL */
     sim_phase_t phase;
     uint16_t gen, port;
+    bool tls, verify;
     bool seen, closed_seen; /* asked for since the test last looked */
 } sim_listen_t;
 
@@ -247,6 +250,9 @@ void sim_host_write(sim_t *s, const void *p, size_t n);
 /* Answers the connect of a link that waits: ESPAT_NET_OK accepts it, with this local port or 0. False: none waits. */
 bool sim_net_answer(sim_t *s, uint8_t link, espat_net_error_t why, uint16_t local_port);
 
+/* A record of a TLS handshake comes. False: no connect of an SSL link waits. */
+bool sim_net_progress(sim_t *s, uint8_t link);
+
 /* The peer sends. False: the link is not open. */
 bool sim_net_send(sim_t *s, uint8_t link, const void *p, size_t n);
 
@@ -265,8 +271,9 @@ void sim_datagram_drop(sim_datagrams_t *d);
 
 /* ---------------------------------------------------------------- sim_listen.c: the server */
 
-/* What becomes of a wish to listen from now on; what waits is answered unless it is SIM_LISTEN_HOLD. */
-void sim_listen_set(sim_t *s, sim_listen_mode_t mode);
+/* What becomes of a wish to listen from now on; what waits is answered unless it is SIM_LISTEN_HOLD. `why` is that of
+ * SIM_LISTEN_FAIL. */
+void sim_listen_set(sim_t *s, sim_listen_mode_t mode, espat_net_error_t why);
 
 /* The listening socket breaks. False: there is none. */
 bool sim_listen_break(sim_t *s);

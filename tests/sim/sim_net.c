@@ -6,9 +6,18 @@
 
 /* ---------------------------------------------------------------- what the modem asks for */
 
+static void progress(sim_t *s, uint8_t link, uint16_t gen)
+{
+    espat_event_t event = { .kind = ESPAT_EVENT_PROGRESS };
+    event.u.progress.link = link;
+    event.u.progress.gen = gen;
+    sim_event(s, &event);
+}
+
 /* An answer of a life that is over, which was on its way: it must be dropped. */
 static void answer_late(sim_t *s, uint8_t link, uint16_t gen, bool opened)
 {
+    progress(s, link, gen);
     espat_event_t event = { .kind = ESPAT_EVENT_CLOSED };
     if (opened) {
         event.kind = ESPAT_EVENT_OPENED;
@@ -33,6 +42,8 @@ void sim_net_open(sim_t *s, const espat_action_open_t *open)
     if (l->phase != SIM_CLOSED) sim_break(s, "asked to open link %u twice", open->link);
     if (strlen(open->host) > ESPAT_HOST_CHARS) sim_break(s, "the host's name is too long");
     if (l->lived && l->gen == open->gen) sim_break(s, "link %u begins the same life twice", open->link);
+    if ((open->tls != NULL) != (open->type == ESPAT_LINK_SSL))
+        sim_break(s, "link %u: TLS is wanted for SSL links alone", open->link);
     uint16_t before = l->gen;
     bool lived = l->lived;
     sim_net_forget(l);
@@ -42,6 +53,8 @@ void sim_net_open(sim_t *s, const espat_action_open_t *open)
     l->asked = *open;
     snprintf(l->host, sizeof l->host, "%s", open->host);
     l->asked.host = l->host;
+    l->tls = open->tls ? *open->tls : (espat_tls_t){ 0 };
+    l->asked.tls = NULL;
     l->open_seen = true;
     l->end_due = l->stalled = l->send_fails = l->options_seen = false;
     l->allowance = 0;
@@ -134,6 +147,16 @@ bool sim_net_answer(sim_t *s, uint8_t link, espat_net_error_t why, uint16_t loca
         accept(s, link, local_port);
     else
         end(s, link, why);
+    sim_pump(s);
+    return true;
+}
+
+bool sim_net_progress(sim_t *s, uint8_t link)
+{
+    if (link >= ESPAT_CFG_LINKS || s->links[link].phase != SIM_OPENING) return false;
+    if (s->links[link].asked.type != ESPAT_LINK_SSL) return false;
+    sim_say(s, "net    link %u, a record of the handshake", link);
+    progress(s, link, s->links[link].gen);
     sim_pump(s);
     return true;
 }

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What a modem costs when it does nothing, and how much memory it holds."""
 
-import os
 import pathlib
 import socket
 import time
@@ -113,15 +112,6 @@ def test_idle_on_a_pace(start_pty):
     with modem.open_port(daemon.link) as port:
         port.command('ATE0')
         rests(daemon.pid)
-
-
-@pytest.fixture
-def release():
-    """The daemon without sanitizers, whose memory is its own."""
-    path = os.environ.get('ESPAT_RELEASE', '')
-    if not os.access(path, os.X_OK):
-        pytest.skip('ESPAT_RELEASE names no build without sanitizers: "make test" builds it')
-    return path
 
 
 def test_resident_memory(start_pty, serve, release, figure):
