@@ -165,6 +165,8 @@ typedef struct espat_action_update {
     const char *version;   /* may be empty; these live until the update ends */
     const char *partition; /* begins with "ota": the system image */
     bool system;
+    const espat_ip_t *servers; /* AT+CIPDNS, for the update server's name; until the next call */
+    size_t server_count;       /* 0: the system's own */
 } espat_action_update_t;
 
 typedef struct espat_action_close {
@@ -264,7 +266,7 @@ typedef struct espat_action {
 typedef enum espat_event_kind {
     ESPAT_EVENT_OPENED, /* u.opened */
     ESPAT_EVENT_CLOSED, /* u.closed: refused, failed, ended by the peer or broken; the port has forgotten it */
-    ESPAT_EVENT_PROGRESS,        /* u.progress: a record of the handshake came; the link is not open yet */
+    ESPAT_EVENT_PROGRESS,        /* u.progress: the handshake begins, or a record of it came */
     ESPAT_EVENT_FLASH,           /* u.flash */
     ESPAT_EVENT_UPDATE,          /* u.update */
     ESPAT_EVENT_SEND_FAILED,     /* u.send_failed: the datagram offered could not be sent; the link stays */

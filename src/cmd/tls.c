@@ -75,8 +75,8 @@ static espat_result_t cipsslcconf_set(espat_t *e, espat_args_t *a)
         e->set.sslconf[id].auth = auth;
         e->set.sslconf[id].pki = pki;
         e->set.sslconf[id].ca = ca;
+        espat_settings_keep(e, &e->set.sslconf[id], sizeof e->set.sslconf[id]);
     }
-    espat_settings_keep(e, e->set.sslconf, sizeof e->set.sslconf);
     return ESPAT_OK;
 }
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "resolve.h"
 #include "text.h"
 #include "timer.h"
 
@@ -156,6 +157,8 @@ bool espat_partition_action(espat_t *e, espat_action_t *action)
             .version = e->update.version,
             .partition = e->update.partition,
             .system = e->update.system,
+            .servers = e->set.dns,
+            .server_count = e->set.dns_manual ? espat_resolve_servers(e->set.dns) : 0,
         };
         return true;
     }

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "daemon.h"
+#include "fetch_path.h"
+#include "provision.h"
 #include "report.h"
 
 /* ---------------------------------------------------------------- the end */
@@ -20,8 +22,19 @@ void espat_daemon_stop(espat_daemon_t *d, int status)
     for (unsigned i = 0; i < d->count; i++)
         espat_modem_close(d->modems[i]);
     espat_dns_close(&d->dns);
+    espat_watch_close(d->supervisor);
+    d->supervisor = NULL;
     for (size_t i = 0; i < sizeof d->signals / sizeof *d->signals; i++)
         uv_close((uv_handle_t *)&d->signals[i], NULL);
+}
+
+void espat_daemon_restart(espat_daemon_t *d)
+{
+    if (d->stopping) return;
+    d->restarting = true;
+    espat_transport_hand_over(&d->modems[0]->transport, d->supervised.line);
+    espat_supervised_restart(&d->supervised);
+    espat_daemon_stop(d, 0);
 }
 
 static void signalled(uv_signal_t *handle, int number)
@@ -45,6 +58,21 @@ static bool catch_signals(espat_daemon_t *d)
         ok = uv_signal_start(&d->signals[i], signalled, numbers[i]) == 0 && ok;
     }
     return ok;
+}
+
+static void supervisor_ready(void *user, int events)
+{
+    espat_daemon_t *d = user;
+    (void)events;
+    if (espat_supervised_must_end(&d->supervised)) espat_daemon_stop(d, 0);
+}
+
+static bool listen_to_supervisor(espat_daemon_t *d)
+{
+    if (d->supervised.link_fd < 0) return true;
+    d->supervisor = espat_watch_new(&d->loop, d->supervised.link_fd, supervisor_ready, d);
+    if (d->supervisor) espat_watch_set(d->supervisor, UV_READABLE);
+    return d->supervisor != NULL;
 }
 
 /* Each modem takes up to a dozen descriptors. */
@@ -107,7 +135,9 @@ static bool start(espat_daemon_t *d)
     if (!open_modems(d)) return false;
     for (unsigned i = 0; i < d->count && !d->stopping; i++)
         espat_modem_start(d->modems[i]);
-    if (!d->stopping) report_modems(d);
+    if (d->stopping) return true;
+    report_modems(d);
+    espat_supervised_up(&d->supervised, d->folder.dir_fd);
     return true;
 }
 
@@ -124,13 +154,15 @@ int espat_daemon_run(espat_daemon_t *d)
         return 1;
     }
     if (!espat_iface_find(&d->iface, o->iface)) return 1;
-    if (!espat_folder_open(&d->folder, o)) return 1;
+    espat_provision_recover(d->folder.dir_fd);
+    d->fetch_path = espat_fetch_path();
     espat_tls_context_init(&d->tls, &d->folder, o->tls_verify);
     if (uv_loop_init(&d->loop) != 0) {
         espat_report_line("cannot make the event loop: no descriptor or memory left");
         return 1;
     }
     bool ok = espat_dns_init(&d->dns, &d->loop, o->dns_port);
+    ok = listen_to_supervisor(d) && ok;
     if (!catch_signals(d) || !ok) {
         espat_report_line("cannot start: no descriptor or memory left");
         espat_daemon_stop(d, 1);
@@ -142,8 +174,8 @@ int espat_daemon_run(espat_daemon_t *d)
     for (unsigned i = 0; i < d->count; i++)
         free(d->modems[i]);
     free(d->modems);
+    free(d->fetch_path);
     espat_tls_context_close(&d->tls);
-    espat_folder_close(&d->folder);
     espat_trace_close(&d->trace);
     return d->status;
 }

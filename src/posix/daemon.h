@@ -8,6 +8,7 @@
 #include "iface.h"
 #include "modem.h"
 #include "options.h"
+#include "supervised.h"
 #include "tls_context.h"
 #include "trace.h"
 
@@ -17,7 +18,10 @@ typedef struct espat_daemon {
     uv_loop_t loop;
     espat_options_t options;
     espat_trace_t trace;
-    espat_folder_t folder;
+    espat_folder_t folder; /* open before and after it runs */
+    espat_supervised_t supervised;
+    espat_watch_t *supervisor; /* NULL: there is none */
+    char *fetch_path;          /* NULL: espat-fetch is nowhere */
     espat_iface_t iface;
     espat_dns_t dns;
     espat_tls_context_t tls;
@@ -28,13 +32,16 @@ typedef struct espat_daemon {
     uv_signal_t signals[3];
     espat_modem_t **modems;
     unsigned count;
-    bool stopping;
+    bool stopping, restarting;
     int status;                         /* to exit with */
     uint8_t buffer[ESPAT_BUFFER_BYTES]; /* of whoever reads; its content lives for one call */
 } espat_daemon_t;
 
 /* Runs modems as the options say until a signal or the end of their input. Returns the exit status. */
 int espat_daemon_run(espat_daemon_t *d);
+
+/* Ends it so that the system image that is the choice now can start. */
+void espat_daemon_restart(espat_daemon_t *d);
 
 /* Ends it: closes all, and the loop runs out. */
 void espat_daemon_stop(espat_daemon_t *d, int status);

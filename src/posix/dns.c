@@ -272,7 +272,10 @@ static void answer(struct espat_modem *modem, espat_resolver_t slot, uint16_t se
         .kind = ESPAT_EVENT_RESOLVED,
         .u.resolved = { .slot = slot, .serial = serial, .why = why, .addrs = addrs, .n = n },
     };
-    espat_modem_event(modem, &event);
+    if (slot == ESPAT_DNS_UPDATER)
+        espat_updater_resolved(&modem->updater, serial, why, addrs, n);
+    else
+        espat_modem_event(modem, &event);
 }
 
 static size_t take_addresses(const struct ares_addrinfo *list, espat_ip_t *addrs)

@@ -20,6 +20,9 @@ typedef struct espat_dns {
     struct espat_dns_question *questions;
 } espat_dns_t;
 
+/* The slot of a question that is not the engine's: espat_updater_resolved is told. */
+#define ESPAT_DNS_UPDATER ESPAT_RESOLVERS
+
 /* False: no memory. */
 bool espat_dns_init(espat_dns_t *dns, uv_loop_t *loop, uint16_t port);
 void espat_dns_close(espat_dns_t *dns);

@@ -44,12 +44,18 @@ static bool make_folders(char *path)
 }
 
 /* NULL, or why the folder cannot be used. */
-static const char *take(espat_folder_t *folder)
+static const char *take(espat_folder_t *folder, int lock_fd)
 {
+    struct stat given, file;
     if (!make_folders(folder->path)) return strerror(errno);
     folder->dir_fd = open(folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder->dir_fd < 0) return strerror(errno);
     if (faccessat(folder->dir_fd, ".", W_OK | X_OK, AT_EACCESS) != 0) return strerror(errno);
+    if (lock_fd >= 0 && fstat(lock_fd, &given) == 0 && fstatat(folder->dir_fd, "lock", &file, 0) == 0 &&
+        given.st_dev == file.st_dev && given.st_ino == file.st_ino) {
+        folder->lock_fd = lock_fd;
+        return NULL;
+    }
     folder->lock_fd = openat(folder->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (folder->lock_fd < 0) return strerror(errno);
     if (flock(folder->lock_fd, LOCK_EX | LOCK_NB) != 0)
@@ -57,7 +63,7 @@ static const char *take(espat_folder_t *folder)
     return NULL;
 }
 
-bool espat_folder_open(espat_folder_t *folder, const espat_options_t *options)
+bool espat_folder_open(espat_folder_t *folder, const espat_options_t *options, int lock_fd)
 {
     folder->path = NULL;
     folder->dir_fd = folder->lock_fd = -1;
@@ -66,7 +72,7 @@ bool espat_folder_open(espat_folder_t *folder, const espat_options_t *options)
     const char *why = !folder->path && !options->state ? "HOME is not set"
                       : !folder->path                  ? "no memory"
                       : !*folder->path                 ? "its name is empty"
-                                                       : take(folder);
+                                                       : take(folder, lock_fd);
     if (!why) return true;
     if (options->state)
         espat_report_line("cannot keep settings in %s: %s; name another folder, or --no-state",

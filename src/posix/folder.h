@@ -13,8 +13,9 @@ typedef struct espat_folder {
 } espat_folder_t;
 
 /* Opens what the options name. False: a line on stderr says why, and the daemon must not run. The default folder, when
- * it cannot be used, costs a line on stderr and nothing is kept. */
-bool espat_folder_open(espat_folder_t *folder, const espat_options_t *options);
+ * it cannot be used, costs a line on stderr and nothing is kept. lock_fd: its lock, which this process was given; -1:
+ * none. */
+bool espat_folder_open(espat_folder_t *folder, const espat_options_t *options, int lock_fd);
 void espat_folder_close(espat_folder_t *folder);
 
 #endif

@@ -6,6 +6,7 @@
 #include "modem.h"
 #include "record.h"
 #include "report.h"
+#include "rollback.h"
 
 /* Reads from the network in one go, before other modems have their turn. */
 #define TURNS 16
@@ -44,9 +45,14 @@ static void act(espat_modem_t *m, const espat_action_t *a)
     case ESPAT_ACTION_PING: espat_echo_ask(&m->echo, &a->u.ping); break;
     case ESPAT_ACTION_SNTP: espat_ntp_ask(&m->ntp, &a->u.sntp); break;
     case ESPAT_ACTION_RESOLVE: espat_dns_ask(&m->daemon->dns, m, &a->u.resolve); break;
+    case ESPAT_ACTION_FLASH: espat_provision_act(&m->provision, &a->u.flash); break;
+    case ESPAT_ACTION_UPDATE: espat_updater_start(&m->updater, &a->u.update); break;
+    case ESPAT_ACTION_UPDATE_STOP: espat_updater_stop(&m->updater); break;
+    case ESPAT_ACTION_ROLLBACK: espat_rollback_start(m, a->u.rollback_serial); break;
     case ESPAT_ACTION_STORE: espat_store_save(&m->store, a->u.store_serial); break;
     case ESPAT_ACTION_UART: espat_transport_line(&m->transport, &a->u.uart); break;
     case ESPAT_ACTION_RESTART:
+        espat_updater_stop(&m->updater);
         espat_listener_shut(&m->listener);
         espat_net_restart(&m->net);
         espat_udp_restart(&m->udp);
@@ -54,6 +60,8 @@ static void act(espat_modem_t *m, const espat_action_t *a)
         espat_ntp_cancel(&m->ntp);
         espat_dns_forget(&m->daemon->dns, m);
         espat_radio_restart(&m->radio);
+        m->leaving = m->started && m->daemon->options.count == 1 &&
+                     espat_supervised_is_outdated(&m->daemon->supervised, m->daemon->folder.dir_fd);
         break;
     default: (void)espat_radio_action(&m->radio, a, espat_modem_now(m)); break;
     }
@@ -64,6 +72,10 @@ static void due(uv_timer_t *timer)
     espat_modem_t *m = timer->data;
     m->armed = ESPAT_NEVER;
     uint64_t now = espat_modem_now(m);
+    if (m->leaving) { /* the host does not read: what it was told is lost */
+        espat_daemon_restart(m->daemon);
+        return;
+    }
     if (espat_deadline(&m->engine) <= now) espat_tick(&m->engine, now);
     espat_modem_settle(m);
 }
@@ -121,6 +133,8 @@ void espat_modem_settle(espat_modem_t *m)
         espat_transport_update(&m->transport);
     }
     m->settling = false;
+    espat_span_t piece;
+    if (m->leaving && espat_uart_tx_vec(&m->engine, &piece, 1) == 0) espat_daemon_restart(m->daemon);
     if (!m->daemon->stopping) arm(m);
 }
 
@@ -168,6 +182,7 @@ static void make(espat_modem_t *m)
         .join_ssid = o->join_ssid,
         .join_password = o->join_password,
         .baud = o->port == ESPAT_PORT_SERIAL ? o->serial_baud : o->baud,
+        .update = o->ota_http.text[0] || o->ota_https.text[0],
         .trace = espat_trace_on(&m->daemon->trace) ? refused : NULL,
         .user = m,
     };
@@ -195,6 +210,8 @@ bool espat_modem_open(espat_modem_t *m, struct espat_daemon *daemon, unsigned in
     espat_listener_init(&m->listener, m);
     espat_echo_init(&m->echo, m);
     espat_ntp_init(&m->ntp, m);
+    espat_provision_init(&m->provision, m);
+    espat_updater_init(&m->updater, m);
     make(m);
     if (!espat_store_open(&m->store, m)) return false;
     if (!espat_store_load(&m->store, &m->engine)) make(m);
@@ -205,6 +222,7 @@ void espat_modem_start(espat_modem_t *m)
 {
     espat_boot(&m->engine, espat_modem_now(m));
     espat_modem_settle(m);
+    m->started = true;
 }
 
 void espat_modem_reset(espat_modem_t *m)
@@ -224,6 +242,8 @@ void espat_modem_close(espat_modem_t *m)
     espat_echo_close(&m->echo);
     espat_ntp_close(&m->ntp);
     espat_dns_forget(&m->daemon->dns, m);
+    espat_updater_stop(&m->updater);
+    espat_provision_close(&m->provision);
     espat_store_close(&m->store);
     free(m->held);
     m->held = NULL;

@@ -9,8 +9,10 @@
 #include "listener.h"
 #include "net.h"
 #include "ntp.h"
+#include "provision.h"
 #include "store.h"
 #include "transport.h"
+#include "updater.h"
 #include "udp.h"
 
 struct espat_daemon;
@@ -19,6 +21,8 @@ typedef struct espat_modem {
     struct espat_daemon *daemon;
     unsigned index;
     bool settling, again;
+    bool started; /* it was switched on */
+    bool leaving; /* the daemon restarts when all output has left */
     uv_timer_t timer;
     uint64_t armed;
     uint8_t *held; /* bytes from the host that found no room; NULL: none */
@@ -29,7 +33,9 @@ typedef struct espat_modem {
     espat_listener_t listener;
     espat_echo_t echo;
     espat_ntp_t ntp;
+    espat_provision_t provision;
     espat_store_t store;
+    espat_updater_t updater;
     espat_radio_t radio;
     espat_t engine;
 } espat_modem_t;

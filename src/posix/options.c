@@ -29,6 +29,10 @@ static const char usage[] =
     "  --no-state              settings are not kept\n"
     "  --firmware 2.1          firmware whose commands it speaks\n"
     "  --chip NAME             host (default), esp32, esp32s2 or esp8266\n"
+    "  --ota-url URL           AT+CIUPDATE's server (http:// or https://, or once for each)\n"
+    "  --ota-key FILE          public key of signed images (Ed25519, PEM); none: no system image is taken\n"
+    "  --ota-ca FILE           the CA that verifies an https:// server (default: the system's)\n"
+    "  --ota-token FILE        what the server asks for (Authorization: token ...)\n"
     "  --ap SSID[,PASSWORD[,CHANNEL[,RSSI]]]\n"
     "                          an access point (may be repeated); none: any SSID joins\n"
     "  --join SSID[,PASSWORD]  factory settings join this one at start\n"
@@ -57,6 +61,10 @@ enum { /* what getopt_long returns for each */
        OPTION_NO_STATE,
        OPTION_FIRMWARE,
        OPTION_CHIP,
+       OPTION_OTA_URL,
+       OPTION_OTA_KEY,
+       OPTION_OTA_CA,
+       OPTION_OTA_TOKEN,
        OPTION_AP,
        OPTION_JOIN,
        OPTION_IFACE,
@@ -82,6 +90,10 @@ static const struct option table[] = {
     { "no-state", no_argument, NULL, OPTION_NO_STATE },
     { "firmware", required_argument, NULL, OPTION_FIRMWARE },
     { "chip", required_argument, NULL, OPTION_CHIP },
+    { "ota-url", required_argument, NULL, OPTION_OTA_URL },
+    { "ota-key", required_argument, NULL, OPTION_OTA_KEY },
+    { "ota-ca", required_argument, NULL, OPTION_OTA_CA },
+    { "ota-token", required_argument, NULL, OPTION_OTA_TOKEN },
     { "ap", required_argument, NULL, OPTION_AP },
     { "join", required_argument, NULL, OPTION_JOIN },
     { "iface", required_argument, NULL, OPTION_IFACE },
@@ -289,6 +301,31 @@ static bool take_listen_address(espat_options_t *options, const char *text)
     return false;
 }
 
+static bool take_ota_url(espat_options_t *options, const char *text)
+{
+    espat_update_url_t url;
+    if (!espat_update_url_parse(text, &url)) {
+        espat_report_line("--ota-url takes http://HOST[:PORT][/PATH] or https://...: '%s'", text);
+        return false;
+    }
+    espat_update_url_t *place = url.tls ? &options->ota_https : &options->ota_http;
+    if (place->text[0]) {
+        espat_report_line("--ota-url: one server for http and one for https, not several: '%s'", text);
+        return false;
+    }
+    *place = url;
+    return true;
+}
+
+/* A file that an update will read. */
+static bool take_file(const char *name, const char *path, const char **to)
+{
+    *to = path;
+    if (access(path, R_OK) == 0) return true;
+    espat_report_line("%s: cannot read %s: %s", name, path, strerror(errno));
+    return false;
+}
+
 static bool take_tls_policy(espat_options_t *options, const char *text)
 {
     options->tls_verify = strcmp(text, "verify") == 0;
@@ -371,6 +408,10 @@ espat_options_result_t espat_options_parse(espat_options_t *options, int argc, c
         case OPTION_NO_STATE: options->no_state = true; break;
         case OPTION_FIRMWARE: firmware = optarg; break;
         case OPTION_CHIP: chip = optarg; break;
+        case OPTION_OTA_URL: ok = take_ota_url(options, optarg); break;
+        case OPTION_OTA_KEY: ok = take_file("--ota-key", optarg, &options->ota_key); break;
+        case OPTION_OTA_CA: ok = take_file("--ota-ca", optarg, &options->ota_ca); break;
+        case OPTION_OTA_TOKEN: ok = take_file("--ota-token", optarg, &options->ota_token); break;
         case OPTION_AP: ok = take_ap(options, optarg); break;
         case OPTION_JOIN: ok = take_join(options, optarg); break;
         case OPTION_IFACE: options->iface = optarg; break;

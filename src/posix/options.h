@@ -5,6 +5,8 @@
 
 #include <radio.h>
 
+#include "update_url.h"
+
 typedef enum espat_port_kind {
     ESPAT_PORT_NONE,
     ESPAT_PORT_PTY,
@@ -36,6 +38,8 @@ typedef struct espat_options {
     uint16_t sntp_port;
     bool tls_verify; /* --tls-policy */
     const espat_profile_t *profile;
+    espat_update_url_t ota_http, ota_https;   /* --ota-url; text "": none of this kind */
+    const char *ota_key, *ota_ca, *ota_token; /* files; NULL: none */
     const char *join_ssid, *join_password;
     espat_radio_ap_t aps[ESPAT_RADIO_APS];
     size_t ap_count;

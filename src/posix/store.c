@@ -11,9 +11,9 @@
 #include "daemon.h"
 #include "report.h"
 #include "store.h"
+#include "whole_file.h"
 
 static const char file_name[] = "settings.json";
-static const char new_name[] = "settings.json.new";
 static const char damaged_name[] = "settings.json.damaged";
 
 /* All settings take a few kilobytes; a file of more is not ours. */
@@ -62,22 +62,17 @@ bool espat_store_open(espat_store_t *store, struct espat_modem *modem)
 /* The file's text with a NUL, to be freed; NULL with errno: ENOENT there is none, EFBIG it is too long. */
 static char *read_file(int dir_fd, size_t *size)
 {
-    int fd = openat(dir_fd, file_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0) return NULL;
     char *text = malloc(FILE_BYTES_MAX + 1);
-    ssize_t n = -1;
-    *size = 0;
-    while (text && *size < FILE_BYTES_MAX && (n = read(fd, text + *size, FILE_BYTES_MAX - *size)) > 0)
-        *size += (size_t)n;
-    int error = n < 0 ? errno : *size == FILE_BYTES_MAX ? EFBIG : 0;
-    close(fd);
-    if (text && !error) {
-        text[*size] = '\0';
-        return text;
+    long n = text ? espat_whole_file_read(dir_fd, file_name, text, FILE_BYTES_MAX) : -1;
+    if (n < 0) {
+        int error = text ? errno : ENOMEM;
+        free(text);
+        errno = error;
+        return NULL;
     }
-    free(text);
-    errno = error ? error : ENOMEM;
-    return NULL;
+    text[n] = '\0';
+    *size = (size_t)n;
+    return text;
 }
 
 static bool is_known(const espat_t *engine, const char *name)
@@ -159,36 +154,11 @@ bool espat_store_load(espat_store_t *store, espat_t *engine)
 
 /* ---------------------------------------------------------------- saving */
 
-static int write_all(int fd, const char *text)
-{
-    for (size_t size = strlen(text); size > 0;) {
-        ssize_t n = write(fd, text, size);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return errno;
-        text += n;
-        size -= (size_t)n;
-    }
-    return 0;
-}
-
-/* At any instant the folder holds the old file or the new one, whole. Runs on a worker thread. */
+/* Runs on a worker thread. */
 static void write_file(uv_work_t *request)
 {
     espat_store_work_t *work = request->data;
-    int fd = openat(work->dir_fd, new_name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        work->error = errno;
-        return;
-    }
-    work->error = write_all(fd, work->text);
-    if (!work->error && fsync(fd) != 0) work->error = errno;
-    if (close(fd) != 0 && !work->error) work->error = errno;
-    if (!work->error && renameat(work->dir_fd, new_name, work->dir_fd, file_name) != 0) work->error = errno;
-    if (work->error) {
-        (void)unlinkat(work->dir_fd, new_name, 0);
-        return;
-    }
-    if (fsync(work->dir_fd) != 0) work->error = errno;
+    work->error = espat_whole_file_write(work->dir_fd, file_name, work->text, strlen(work->text));
 }
 
 static void free_work(espat_store_work_t *work)

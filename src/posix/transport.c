@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
@@ -41,6 +42,27 @@ bool espat_transport_open(espat_transport_t *t, struct espat_modem *modem)
         if (!t->path) return false;
     }
     return t->kind->open(t);
+}
+
+void espat_transport_hand_over(espat_transport_t *t, int line[ESPAT_LINE_FDS])
+{
+    if (!t->kind || !t->kind->hand_over) return;
+    t->kind->hand_over(t, line);
+    t->handed_over = line[0] >= 0;
+}
+
+int espat_transport_take_over(espat_transport_t *t, unsigned which)
+{
+    int *line = &t->daemon->supervised.line[which];
+    int fd = *line;
+    if (fd >= 0 && fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) != 0) return -1;
+    *line = -1;
+    return fd;
+}
+
+void espat_transport_resume(espat_transport_t *t)
+{
+    t->heard = t->reading = true;
 }
 
 void espat_transport_close(espat_transport_t *t)

@@ -10,6 +10,7 @@
 
 #include "options.h"
 #include "pacing.h"
+#include "supervised.h"
 #include "watch.h"
 
 struct espat_daemon;
@@ -36,6 +37,8 @@ typedef struct espat_transport_kind {
     void (*flow)(espat_transport_t *t, bool taken);
     /* t->ending was set and all that the host asked for is answered. NULL: never set. */
     void (*finished)(espat_transport_t *t);
+    /* The system image changes: what the next one is to take over. NULL: it opens the transport anew. */
+    void (*hand_over)(espat_transport_t *t, int line[ESPAT_LINE_FDS]);
 } espat_transport_kind_t;
 
 extern const espat_transport_kind_t espat_transport_pty, espat_transport_serial, espat_transport_tcp,
@@ -55,6 +58,7 @@ struct espat_transport {
     bool ending;             /* no more will; what was asked is still being answered */
     bool full;               /* the last write found no room */
     bool setting;            /* a serial line is being set: nothing may leave */
+    bool handed_over;        /* the next image goes on with it: its path stays */
     bool flowing;            /* what kind->flow was told last */
     bool paced, input_paced;
     espat_pacing_t rx_pace, tx_pace;
@@ -104,6 +108,15 @@ bool espat_transport_write(espat_transport_t *t);
 
 /* After all else is settled: waits for what is needed now. */
 void espat_transport_update(espat_transport_t *t);
+
+/* Before it is closed: the next system image goes on with it. */
+void espat_transport_hand_over(espat_transport_t *t, int line[ESPAT_LINE_FDS]);
+
+/* What the image before handed over, now the transport's; -1: nothing. */
+int espat_transport_take_over(espat_transport_t *t, unsigned which);
+
+/* A host is there already, on what was taken over. */
+void espat_transport_resume(espat_transport_t *t);
 
 /* ESPAT_ACTION_UART. */
 void espat_transport_line(espat_transport_t *t, const espat_uart_t *uart);

@@ -205,19 +205,26 @@ static bool open_openers(espat_daemon_t *d)
 
 static bool pty_open(espat_transport_t *t)
 {
-    int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    int master = espat_transport_take_over(t, 0);
+    const bool taken = master >= 0;
+    if (!taken) master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (master < 0) return fail("open a pseudo-terminal");
     t->in_fd = t->out_fd = master; /* so that it is closed */
-    if (grantpt(master) != 0 || unlockpt(master) != 0 ||
+    if ((!taken && (grantpt(master) != 0 || unlockpt(master) != 0)) ||
         ptsname_r(master, t->u.pty.slave, sizeof t->u.pty.slave) != 0 ||
         fcntl(master, F_SETFL, O_NONBLOCK) != 0)
         return fail("set up a pseudo-terminal");
     (void)snprintf(t->name, sizeof t->name, "%s", t->u.pty.slave);
 
-    /* Opened and closed once, so that the master says from the start that nobody has it open. */
-    int slave = open(t->u.pty.slave, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-    if (slave >= 0) close(slave);
-    sweep(t, true);
+    if (taken && !(look(t) & POLLHUP)) {
+        t->u.pty.opens = 1;
+        espat_transport_resume(t);
+    } else {
+        /* Opened and closed once, so that the master says from the start that nobody has it open. */
+        int slave = open(t->u.pty.slave, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+        if (slave >= 0) close(slave);
+        sweep(t, true);
+    }
     if (!open_openers(t->daemon)) return fail("use inotify");
     t->u.pty.watch = inotify_add_watch(t->daemon->openers.fd, t->u.pty.slave, IN_OPEN | IN_CLOSE);
     if (t->u.pty.watch < 0) return fail("watch the pseudo-terminal");
@@ -232,7 +239,7 @@ static bool pty_open(espat_transport_t *t)
 static void pty_close(espat_transport_t *t)
 {
     espat_daemon_t *d = t->daemon;
-    if (t->path) remove_link(t);
+    if (t->path && !t->handed_over) remove_link(t);
     espat_transport_unwatch(t);
     if (d->openers.fd < 0) return;
     for (unsigned i = 0; i < d->count; i++)
@@ -243,10 +250,16 @@ static void pty_close(espat_transport_t *t)
     d->openers.fd = -1;
 }
 
+static void pty_hand_over(espat_transport_t *t, int line[ESPAT_LINE_FDS])
+{
+    line[0] = fcntl(t->in_fd, F_DUPFD_CLOEXEC, 0);
+}
+
 const espat_transport_kind_t espat_transport_pty = {
     .open = pty_open,
     .close = pty_close,
     .ended = pty_ended,
     .before_read = pty_before_read,
     .stuck = pty_stuck,
+    .hand_over = pty_hand_over,
 };

@@ -2,6 +2,7 @@
 /* A TCP or UNIX server that lets one host program in at a time. */
 #define _GNU_SOURCE /* NOLINT(bugprone-reserved-identifier): the C library's own switch */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
@@ -119,6 +120,22 @@ static void close_listening(espat_transport_t *t)
     t->u.stream.listen_fd = -1;
 }
 
+static void stream_hand_over(espat_transport_t *t, int line[ESPAT_LINE_FDS])
+{
+    line[0] = fcntl(t->u.stream.listen_fd, F_DUPFD_CLOEXEC, 0);
+    if (line[0] >= 0 && t->in && !t->ending) line[1] = fcntl(t->in_fd, F_DUPFD_CLOEXEC, 0);
+}
+
+/* The host that was there before the image changed. */
+static bool take_host(espat_transport_t *t)
+{
+    int fd = espat_transport_take_over(t, 1);
+    if (fd < 0) return true;
+    if (!espat_transport_watch(t, fd, fd)) return false;
+    espat_transport_resume(t);
+    return true;
+}
+
 static bool tcp_open(espat_transport_t *t)
 {
     const espat_options_t *o = &t->daemon->options;
@@ -127,10 +144,12 @@ static bool tcp_open(espat_transport_t *t)
     char text[ESPAT_SOCKADDR_CHARS];
     socklen_t size = espat_sockaddr_make(&address, &o->tcp_ip, port);
     (void)espat_sockaddr_port_text(&o->tcp_ip, port, text);
-    int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = espat_transport_take_over(t, 0);
+    const bool taken = fd >= 0;
+    if (!taken) fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     t->u.stream.listen_fd = fd;
-    if (fd < 0 || !set(fd, SOL_SOCKET, SO_REUSEADDR, 1) || bind(fd, &address.any, size) != 0 ||
-        !listen_on(t, fd)) {
+    if (fd < 0 || (!taken && (!set(fd, SOL_SOCKET, SO_REUSEADDR, 1) || bind(fd, &address.any, size) != 0)) ||
+        !listen_on(t, fd) || !take_host(t)) {
         espat_report_line("cannot listen on %s: %s%s", text, strerror(errno),
                           errno == EADDRINUSE ? "; name another port" : "");
         return false;
@@ -176,18 +195,22 @@ static bool unix_open(espat_transport_t *t)
     }
     memcpy(address.sun_path, t->path, strlen(t->path) + 1);
     (void)snprintf(t->name, sizeof t->name, "%s", t->path);
-    if (!remove_stale(t, &address)) return false;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = espat_transport_take_over(t, 0);
+    const bool taken = fd >= 0;
+    if (!taken) {
+        if (!remove_stale(t, &address)) return false;
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    }
     t->u.stream.listen_fd = fd;
     mode_t old = umask(0177);
-    bool bound = fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof address) == 0;
+    bool bound = taken || (fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof address) == 0);
     int error = errno;
     (void)umask(old);
     if (bound && lstat(t->path, &file) == 0) {
         t->u.stream.device = file.st_dev;
         t->u.stream.inode = file.st_ino;
     }
-    if (bound && listen_on(t, fd)) return true;
+    if (bound && listen_on(t, fd) && take_host(t)) return true;
     espat_report_line("cannot listen on %s: %s", t->path, strerror(bound ? errno : error));
     return false;
 }
@@ -196,8 +219,8 @@ static void unix_close(espat_transport_t *t)
 {
     struct stat file;
     close_listening(t);
-    if (t->u.stream.inode && lstat(t->path, &file) == 0 && file.st_dev == t->u.stream.device &&
-        file.st_ino == t->u.stream.inode)
+    if (!t->handed_over && t->u.stream.inode && lstat(t->path, &file) == 0 &&
+        file.st_dev == t->u.stream.device && file.st_ino == t->u.stream.inode)
         (void)unlink(t->path);
 }
 
@@ -206,6 +229,7 @@ const espat_transport_kind_t espat_transport_tcp = {
     .close = close_listening,
     .ended = stream_ended,
     .finished = stream_finished,
+    .hand_over = stream_hand_over,
 };
 
 const espat_transport_kind_t espat_transport_unix = {
@@ -213,4 +237,5 @@ const espat_transport_kind_t espat_transport_unix = {
     .close = unix_close,
     .ended = stream_ended,
     .finished = stream_finished,
+    .hand_over = stream_hand_over,
 };

@@ -22,11 +22,45 @@ static bool open_type(scan_t *s, espat_link_type_t *type)
     return false;
 }
 
+/* "h2,http/1.1": the names one behind the other, each with its NUL. */
+static bool alpn(scan_t *s, espat_tls_t *tls)
+{
+    if (!scan_quoted_text(s, tls->alpn, sizeof tls->alpn)) return false;
+    tls->alpn_count = 1;
+    for (char *p = tls->alpn; (p = strchr(p, ',')) != NULL; tls->alpn_count++)
+        *p++ = '\0';
+    return true;
+}
+
+/* A field of an SSL link. */
+static bool tls_field(scan_t *s, espat_tls_t *tls)
+{
+    int64_t number;
+    if (scan_text(s, "auth=") && scan_number(s, 1, 3, &number))
+        tls->auth = (uint8_t)number;
+    else if (scan_text(s, "pki=") && scan_number(s, 1, 255, &number))
+        tls->pki = (uint8_t)number;
+    else if (scan_text(s, "ca=") && scan_number(s, 1, 255, &number))
+        tls->ca = (uint8_t)number;
+    else if (scan_text(s, "alpn="))
+        return alpn(s, tls);
+    else if (scan_text(s, "cn="))
+        return scan_quoted_text(s, tls->cn, sizeof tls->cn);
+    else if (scan_text(s, "sni="))
+        return scan_quoted_text(s, tls->sni, sizeof tls->sni);
+    else if (scan_text(s, "psk="))
+        return scan_quoted_text(s, tls->psk, sizeof tls->psk);
+    else
+        return scan_text(s, "hint=") && scan_quoted_text(s, tls->hint, sizeof tls->hint);
+    return true;
+}
+
 /* What is not written must not have been asked for. */
-static bool open_fields(scan_t *s, espat_action_open_t *want, char *host, size_t room)
+static bool open_fields(scan_t *s, espat_action_open_t *want, espat_tls_t *tls, char *host, size_t room)
 {
     int64_t number;
     while (!scan_end(s)) {
+        if (want->type == ESPAT_LINK_SSL && tls_field(s, tls)) continue;
         if (scan_text(s, "keepalive=") && scan_number(s, 0, 65535, &number))
             want->keep_alive_s = (uint16_t)number;
         else if (scan_text(s, "localport=") && scan_number(s, 0, 65535, &number))
@@ -43,6 +77,19 @@ static bool open_fields(scan_t *s, espat_action_open_t *want, char *host, size_t
     return true;
 }
 
+static void check_tls(player_t *p, const espat_tls_t *want, const espat_tls_t *got)
+{
+    if (want->auth != got->auth || want->pki != got->pki || want->ca != got->ca)
+        player_fail(p, "auth=%u pki=%u ca=%u was asked for", got->auth, got->pki, got->ca);
+    else if (strcmp(want->cn, got->cn) != 0 || strcmp(want->sni, got->sni) != 0)
+        player_fail(p, "cn=\"%s\" sni=\"%s\" was asked for", got->cn, got->sni);
+    else if (want->alpn_count != got->alpn_count || memcmp(want->alpn, got->alpn, sizeof got->alpn) != 0)
+        player_fail(p, "another list of %u ALPN names was asked for, the first is \"%s\"", got->alpn_count,
+                    got->alpn);
+    else if (strcmp(want->psk, got->psk) != 0 || strcmp(want->hint, got->hint) != 0)
+        player_fail(p, "psk=\"%s\" hint=\"%s\" was asked for", got->psk, got->hint);
+}
+
 static bool open_link(player_t *p, scan_t *s)
 {
     int64_t link;
@@ -56,9 +103,10 @@ static bool open_link(player_t *p, scan_t *s)
         return scan_end(s);
     }
     espat_action_open_t want = { .linger_s = -1 };
+    espat_tls_t tls = { 0 };
     char host[ESPAT_HOST_CHARS + 1] = "";
     if (!open_type(s, &want.type) || !scan_ip_port(s, &want.remote, &want.remote_port) ||
-        !open_fields(s, &want, host, sizeof host))
+        !open_fields(s, &want, &tls, host, sizeof host))
         return false;
     if (!seen)
         player_fail(p, "the port was not asked to open link %d", (int)link);
@@ -74,6 +122,8 @@ static bool open_link(player_t *p, scan_t *s)
         player_fail(p, "linger=%d nodelay=%d was asked for", (int)got->linger_s, got->nodelay);
     else if (host[0] && strcmp(host, got->host) != 0)
         player_fail(p, "host=\"%s\" was asked for", got->host);
+    else
+        check_tls(p, &tls, &l->tls);
     return true;
 }
 
@@ -108,10 +158,13 @@ static bool listen(player_t *p, scan_t *s)
         return scan_end(s);
     }
     if (!scan_number(s, 1, 65535, &port)) return false;
+    bool tls = scan_word(s, "tls");
+    bool verify = tls && scan_word(s, "verify");
     if (!seen)
         player_fail(p, "the port was not asked to listen");
-    else if (l->port != port)
-        player_fail(p, "the port was asked to listen on %u", l->port);
+    else if (l->port != port || l->tls != tls || l->verify != verify)
+        player_fail(p, "the port was asked to listen on %u%s%s", l->port, l->tls ? " tls" : "",
+                    l->verify ? " verify" : "");
     return scan_end(s);
 }
 

@@ -99,6 +99,25 @@ static bool net_got_datagram(player_t *p, scan_t *s, sim_link_t *l)
     return good;
 }
 
+/* Why a TLS link fails. False: not such a word. */
+static bool tls_fault(scan_t *s, espat_net_error_t *why)
+{
+    static const struct {
+        const char *word;
+        espat_net_error_t why;
+    } faults[] = {
+        { "tls", ESPAT_NET_TLS },
+        { "no-cert", ESPAT_NET_NO_CERT },
+        { "no-key", ESPAT_NET_NO_KEY },
+        { "no-ca", ESPAT_NET_NO_CA },
+    };
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        *why = faults[i].why;
+        if (scan_word(s, faults[i].word)) return true;
+    }
+    return false;
+}
+
 /* What becomes of a connect that waits. False: not such a word. */
 static bool net_answer(player_t *p, scan_t *s, uint8_t link, bool *good)
 {
@@ -111,16 +130,20 @@ static bool net_answer(player_t *p, scan_t *s, uint8_t link, bool *good)
         { "timeout", ESPAT_NET_TIMEOUT },
         { "unreachable", ESPAT_NET_UNREACHABLE },
     };
-    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
-        if (!scan_word(s, answers[i].word)) continue;
-        int64_t port = 0;
-        *good = (i > 0 || !scan_text(s, "port=") || scan_number(s, 1, 65535, &port)) && scan_end(s);
-        if (*good && !sim_net_answer(&p->sim, link, answers[i].why, (uint16_t)port))
-            player_fail(p, "no connect of link %u waits", link);
-        acts(p, true);
-        return true;
-    }
-    return false;
+    const size_t count = sizeof answers / sizeof answers[0];
+    size_t i = 0;
+    while (i < count && !scan_word(s, answers[i].word))
+        i++;
+    bool fails = i == count && scan_word(s, "fail");
+    if (i == count && !fails) return false;
+    espat_net_error_t why = fails ? ESPAT_NET_OK : answers[i].why;
+    int64_t port = 0;
+    *good = fails ? tls_fault(s, &why) : i > 0 || !scan_text(s, "port=") || scan_number(s, 1, 65535, &port);
+    *good = *good && scan_end(s);
+    if (*good && !sim_net_answer(&p->sim, link, why, (uint16_t)port))
+        player_fail(p, "no connect of link %u waits", link);
+    acts(p, true);
+    return true;
 }
 
 static bool net_link(player_t *p, scan_t *s, uint8_t link)
@@ -133,7 +156,9 @@ static bool net_link(player_t *p, scan_t *s, uint8_t link)
     if (scan_word(s, "datagram")) return net_datagram(p, s, link);
     if (scan_word(s, "got-datagram")) return net_got_datagram(p, s, l);
     if (net_answer(p, s, link, &good)) return good;
-    if (scan_word(s, "close")) {
+    if (scan_word(s, "progress")) {
+        if (!sim_net_progress(&p->sim, link)) player_fail(p, "no connect of SSL link %u waits", link);
+    } else if (scan_word(s, "close")) {
         if (!sim_net_end(&p->sim, link)) player_fail(p, "link %u is not open", link);
     } else if (scan_word(s, "reset")) {
         if (!sim_net_reset(&p->sim, link)) player_fail(p, "link %u is not open", link);
@@ -162,7 +187,9 @@ static bool net_listen(player_t *p, scan_t *s)
     } modes[] = { { "auto", SIM_LISTEN_AUTO }, { "fail", SIM_LISTEN_FAIL }, { "hold", SIM_LISTEN_HOLD } };
     for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
         if (!scan_word(s, modes[i].word)) continue;
-        sim_listen_set(&p->sim, modes[i].mode);
+        espat_net_error_t why;
+        if (modes[i].mode != SIM_LISTEN_FAIL || !tls_fault(s, &why)) why = ESPAT_NET_LOCAL;
+        sim_listen_set(&p->sim, modes[i].mode, why);
         return scan_end(s);
     }
     if (!scan_word(s, "break")) return false;
@@ -318,16 +345,76 @@ static bool host(player_t *p, scan_t *s)
     return acts(p, scan_end(s));
 }
 
+/* ok, fail or late. */
+static bool mode_word(scan_t *s, sim_store_mode_t *mode)
+{
+    *mode = SIM_STORE_OK;
+    if (scan_word(s, "fail"))
+        *mode = SIM_STORE_FAIL;
+    else if (scan_word(s, "late"))
+        *mode = SIM_STORE_LATE;
+    else
+        return scan_word(s, "ok");
+    return true;
+}
+
 static bool store(player_t *p, scan_t *s)
 {
-    sim_store_mode_t mode = SIM_STORE_OK;
-    if (scan_word(s, "fail"))
-        mode = SIM_STORE_FAIL;
-    else if (scan_word(s, "late"))
-        mode = SIM_STORE_LATE;
-    else if (!scan_word(s, "ok"))
-        return false;
+    sim_store_mode_t mode;
+    if (!mode_word(s, &mode)) return false;
     sim_store_set(&p->sim, mode);
+    return acts(p, scan_end(s));
+}
+
+static bool flash(player_t *p, scan_t *s)
+{
+    sim_store_mode_t mode;
+    if (scan_word(s, "earlier")) {
+        sim_flash_earlier(&p->sim, true);
+        return scan_end(s);
+    }
+    if (!mode_word(s, &mode)) return false;
+    sim_flash_set(&p->sim, mode);
+    return acts(p, scan_end(s));
+}
+
+static bool update_asked(player_t *p, scan_t *s)
+{
+    char version[ESPAT_PARTITION_CHARS + 1] = "", partition[ESPAT_PARTITION_CHARS + 1];
+    const sim_update_t *u = &p->sim.update;
+    const espat_action_update_t *got = &u->asked;
+    const bool tls = scan_word(s, "https");
+    if (!tls && !scan_word(s, "http")) return false;
+    const bool newest = scan_word(s, "newest");
+    if (!newest && !scan_quoted_text(s, version, sizeof version)) return false;
+    if (!scan_quoted_text(s, partition, sizeof partition)) return false;
+    if (!u->seen)
+        player_fail(p, "the port was not asked for an update");
+    else if (tls != got->tls || newest != got->ask_version || strcmp(version, u->version) != 0 ||
+             strcmp(partition, u->partition) != 0)
+        player_fail(p, "asked for: %s %s\"%s\" \"%s\"", got->tls ? "https" : "http",
+                    got->ask_version ? "newest " : "", u->version, u->partition);
+    p->sim.update.seen = false;
+    return scan_end(s);
+}
+
+static bool update(player_t *p, scan_t *s)
+{
+    sim_update_t *u = &p->sim.update;
+    int64_t state;
+    if (scan_word(s, "none")) {
+        if (u->seen) player_fail(p, "the port was asked for an update of %s", u->partition);
+        u->seen = false;
+        return scan_end(s);
+    }
+    if (scan_word(s, "stopped")) {
+        if (!u->stop_seen) player_fail(p, "the port was not told to stop the update");
+        u->stop_seen = false;
+        return scan_end(s);
+    }
+    if (!scan_word(s, "state")) return update_asked(p, s);
+    if (!scan_number(s, -1, 4, &state)) return false;
+    if (!sim_update_state(&p->sim, (int8_t)state)) player_fail(p, "no update is running");
     return acts(p, scan_end(s));
 }
 
@@ -343,8 +430,8 @@ void directive_play(player_t *p)
         const char *word;
         bool (*play)(player_t *p, scan_t *s); /* false: not understood */
     } directives[] = {
-        { "net", net },     { "wifi", wifi }, { "softap", softap }, { "store", store },
-        { "power", power }, { "host", host }, { "ping", ping },     { "sntp", sntp },
+        { "net", net },   { "wifi", wifi }, { "softap", softap }, { "store", store }, { "power", power },
+        { "host", host }, { "ping", ping }, { "sntp", sntp },     { "flash", flash }, { "update", update },
     };
     scan_t s = { p->line->text };
     bool good;

@@ -277,6 +277,7 @@ static sim_config_t configuration(const player_t *p, const espat_profile_t *prof
     config.modem.profile = profile;
     config.modem.mac = c->mac;
     config.modem.baud = c->baud;
+    config.modem.update = c->update;
     if (c->join) {
         config.modem.join_ssid = c->join_ssid;
         config.modem.join_password = c->join_password[0] ? c->join_password : NULL;

@@ -100,6 +100,10 @@ static bool parse_option(script_case_t *c, scan_t *s)
                 (scan_text(s, ",") && scan_quoted_text(s, c->join_password, sizeof c->join_password) &&
                  scan_end(s)));
     }
+    if (scan_word(s, "update")) {
+        c->update = true;
+        return scan_end(s);
+    }
     if (!scan_text(s, "baud=") || !scan_number(s, 1, UINT32_MAX, &number)) return false;
     c->baud = (uint32_t)number;
     return scan_end(s);

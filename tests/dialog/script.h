@@ -33,7 +33,7 @@ typedef struct script_case {
         bool raw, echo, station, mux, connected;
     } start;
     char chip[16], firmware[16];
-    bool join;
+    bool join, update;
     char join_ssid[ESPAT_SSID_CHARS + 1], join_password[ESPAT_PASSWORD_CHARS + 1];
     uint32_t baud;
     espat_mac_t mac;

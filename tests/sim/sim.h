@@ -50,12 +50,15 @@ typedef struct sim_link {
     uint16_t gen;
     espat_action_open_t asked; /* the last ESPAT_ACTION_OPEN; host is below */
     char host[ESPAT_HOST_CHARS + 1];
+    espat_tls_t tls;            /* of the last ESPAT_ACTION_OPEN, all zero for none */
     bool open_seen, close_seen; /* asked for since the test last looked */
     uint16_t local_port;
     sim_bytes_t outside; /* sent by the peer, not yet in the modem's window */
     bool end_due;        /* the peer closes behind it */
     bool stalled;
     size_t allowance;             /* bytes that a stalled peer still takes */
+    uint64_t held;                /* a peer that took one byte takes no more before this */
+    size_t delivered;             /* bytes of `outside` that the modem has read, in this life */
     sim_bytes_t got;              /* taken by the peer since the test last looked */
     sim_datagrams_t coming, gone; /* of a UDP link: not yet taken by the modem, and sent by it */
     bool send_fails;              /* the next datagram cannot be sent */
@@ -69,8 +72,10 @@ typedef enum sim_listen_mode { SIM_LISTEN_AUTO, SIM_LISTEN_FAIL, SIM_LISTEN_HOLD
 /* The listening socket; OPENING: the answer is due. */
 typedef struct sim_listen {
     sim_listen_mode_t mode;
+    espat_net_error_t why; /* of SIM_LISTEN_FAIL */
     sim_phase_t phase;
     uint16_t gen, port;
+    bool tls, verify;
     bool seen, closed_seen; /* asked for since the test last looked */
 } sim_listen_t;
 
@@ -106,7 +111,7 @@ typedef struct sim_clock {
     sim_bytes_t raw;
 } sim_clock_t;
 
-#define SIM_ANSWERS 8
+#define SIM_ANSWERS 64
 
 /* An answer that is on its way. */
 typedef struct sim_answer {
@@ -146,12 +151,61 @@ typedef struct sim_store {
     size_t waiting_count;
 } sim_store_t;
 
+/* The steps that can go wrong, and how they do. */
+typedef enum sim_step {
+    SIM_STEP_ACTION, /* an action that has an answer: it is refused */
+    SIM_STEP_ANSWER, /* an answer: it comes late */
+    SIM_STEP_WRITE,  /* to a peer: one byte is taken, the rest late; a datagram cannot be sent */
+    SIM_STEP_READ,   /* from a peer: the connection is reset instead */
+    SIM_STEPS
+} sim_step_t;
+
+/* What answers, each in its order: a late answer holds up those behind it. */
+typedef enum sim_source {
+    SIM_SOURCE_RADIO,
+    SIM_SOURCE_STORE,
+    SIM_SOURCE_FLASH,
+    SIM_SOURCE_DNS,
+    SIM_SOURCE_LISTEN,
+    SIM_SOURCE_PROBE,
+    SIM_SOURCE_CONNECT,
+    SIM_SOURCES
+} sim_source_t;
+
+#define SIM_PARTITIONS 9
+
+typedef struct sim_partition {
+    char name[ESPAT_PARTITION_CHARS + 1];
+    uint8_t *image; /* NULL: nobody has looked at it yet */
+} sim_partition_t;
+
+/* The partitions, which survive, and the work on them that is not answered. */
+typedef struct sim_flash {
+    sim_store_mode_t mode;
+    bool waiting;
+    bool rollback; /* the work is a rollback */
+    bool earlier;  /* there is a firmware to go back to */
+    espat_action_flash_t asked;
+    sim_partition_t partitions[SIM_PARTITIONS];
+} sim_flash_t;
+
+typedef struct sim_update {
+    bool running;
+    bool seen, stop_seen; /* asked for since the test last looked */
+    espat_action_update_t asked;
+    char version[ESPAT_PARTITION_CHARS + 1], partition[ESPAT_PARTITION_CHARS + 1];
+} sim_update_t;
+
 /* All zero is a working configuration. */
 typedef struct sim_config {
     espat_config_t modem; /* trace and user are the simulation's own */
     espat_radio_config_t radio;
     sim_drain_t drain;
     FILE *log; /* every byte, action and event with its time; NULL: nothing */
+    bool (*goes_wrong)(void *user, sim_step_t step); /* asked before each; NULL: none does */
+    void (*done)(void *user);                        /* told after everything that was done; NULL: nobody */
+    void *user;
+    uint32_t late_ms; /* how late is late */
 } sim_config_t;
 
 typedef struct sim {
@@ -159,8 +213,9 @@ typedef struct sim {
     espat_radio_t radio;
     sim_config_t config;
     uint64_t start, now;
-    char broken[200]; /* the first thing that must not be, "" for none */
-    unsigned ticks;   /* at this instant */
+    char broken[200];           /* the first thing that must not be, "" for none */
+    unsigned ticks;             /* at this instant */
+    uint64_t held[SIM_SOURCES]; /* a late answer comes then; 0: none is late */
     sim_host_t host;
     sim_link_t links[ESPAT_CFG_LINKS];
     bool hold;          /* connects wait for sim_net_answer */
@@ -185,6 +240,8 @@ typedef struct sim {
     sim_answer_t answers[SIM_ANSWERS];
     uint32_t dropped; /* datagrams that the modem could not keep since the test last looked */
     sim_store_t store;
+    sim_flash_t flash;
+    sim_update_t update;
     espat_uart_t uart; /* the last ESPAT_ACTION_UART */
     bool uart_seen;
 } sim_t;
@@ -221,6 +278,9 @@ void sim_host_write(sim_t *s, const void *p, size_t n);
 /* Answers the connect of a link that waits: ESPAT_NET_OK accepts it, with this local port or 0. False: none waits. */
 bool sim_net_answer(sim_t *s, uint8_t link, espat_net_error_t why, uint16_t local_port);
 
+/* A record of a TLS handshake comes. False: no connect of an SSL link waits. */
+bool sim_net_progress(sim_t *s, uint8_t link);
+
 /* The peer sends. False: the link is not open. */
 bool sim_net_send(sim_t *s, uint8_t link, const void *p, size_t n);
 
@@ -239,8 +299,9 @@ void sim_datagram_drop(sim_datagrams_t *d);
 
 /* ---------------------------------------------------------------- sim_listen.c: the server */
 
-/* What becomes of a wish to listen from now on; what waits is answered unless it is SIM_LISTEN_HOLD. */
-void sim_listen_set(sim_t *s, sim_listen_mode_t mode);
+/* What becomes of a wish to listen from now on; what waits is answered unless it is SIM_LISTEN_HOLD. `why` is that of
+ * SIM_LISTEN_FAIL. */
+void sim_listen_set(sim_t *s, sim_listen_mode_t mode, espat_net_error_t why);
 
 /* The listening socket breaks. False: there is none. */
 bool sim_listen_break(sim_t *s);
@@ -264,6 +325,31 @@ bool sim_dns_set(sim_t *s, const char *name, bool silent, const espat_ip_t *addr
 /* What becomes of settings from now on; SIM_STORE_OK and SIM_STORE_FAIL answer what waits. */
 void sim_store_set(sim_t *s, sim_store_mode_t mode);
 
+/* ---------------------------------------------------------------- sim_fault.c: what goes wrong */
+
+/* This step goes wrong. */
+bool sim_fault(sim_t *s, sim_step_t step);
+
+/* An answer of this source is due. True: it must wait. */
+bool sim_fault_late(sim_t *s, sim_source_t source);
+
+/* When the next late one comes; ESPAT_NEVER: none is late. */
+uint64_t sim_fault_next(const sim_t *s);
+
+/* Refuses an action, if it is one that has an answer and this step goes wrong. */
+bool sim_fault_refuse(sim_t *s, const espat_action_t *action);
+
+/* ---------------------------------------------------------------- sim_flash.c */
+
+/* What becomes of work on partitions from now on; SIM_STORE_OK and SIM_STORE_FAIL answer what waits. */
+void sim_flash_set(sim_t *s, sim_store_mode_t mode);
+
+/* Whether AT+SYSROLLBACK finds a firmware. */
+void sim_flash_earlier(sim_t *s, bool earlier);
+
+/* The update reaches this state. False: none is running. */
+bool sim_update_state(sim_t *s, int8_t state);
+
 /* ---------------------------------------------------------------- between the files above */
 
 /* Each does one thing if there is one to do, and says so. */
@@ -274,6 +360,7 @@ bool sim_net_take(sim_t *s);
 bool sim_net_deliver(sim_t *s);
 bool sim_dns_answer(sim_t *s);
 bool sim_store_answer(sim_t *s);
+bool sim_flash_answer(sim_t *s);
 bool sim_datagram_take(sim_t *s, uint8_t link);
 bool sim_datagram_deliver(sim_t *s, uint8_t link);
 bool sim_listen_answer(sim_t *s);
@@ -302,6 +389,12 @@ void sim_dns_restart(sim_t *s);
 void sim_store_save(sim_t *s, uint16_t serial);
 void sim_store_load(sim_t *s);
 void sim_store_restart(sim_t *s);
+void sim_flash_ask(sim_t *s, const espat_action_flash_t *work);
+void sim_flash_rollback(sim_t *s, uint16_t serial);
+void sim_flash_restart(sim_t *s);
+void sim_flash_free(sim_t *s);
+void sim_update_start(sim_t *s, const espat_action_update_t *update);
+void sim_update_stop(sim_t *s);
 
 void sim_event(sim_t *s, const espat_event_t *event);
 

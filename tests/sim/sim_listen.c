@@ -13,6 +13,9 @@ void sim_listen_ask(sim_t *s, const espat_action_listen_t *listen)
     l->phase = SIM_OPENING;
     l->gen = listen->gen;
     l->port = listen->port;
+    l->tls = listen->tls;
+    l->verify = listen->verify;
+    if (l->verify && !l->tls) sim_break(s, "asked to verify clients that have no TLS");
     l->seen = true;
 }
 
@@ -29,14 +32,16 @@ bool sim_listen_answer(sim_t *s)
 {
     sim_listen_t *l = &s->listen;
     if (l->phase != SIM_OPENING || l->mode == SIM_LISTEN_HOLD) return false;
+    if (sim_fault_late(s, SIM_SOURCE_LISTEN)) return false;
     bool good = l->mode == SIM_LISTEN_AUTO;
     l->phase = good ? SIM_OPEN : SIM_CLOSED;
-    answer(s, l->gen, good ? ESPAT_NET_OK : ESPAT_NET_LOCAL);
+    answer(s, l->gen, good ? ESPAT_NET_OK : l->why);
     return true;
 }
 
-void sim_listen_set(sim_t *s, sim_listen_mode_t mode)
+void sim_listen_set(sim_t *s, sim_listen_mode_t mode, espat_net_error_t why)
 {
+    s->listen.why = why;
     s->listen.mode = mode;
     sim_pump(s);
 }
@@ -93,10 +98,12 @@ uint8_t sim_listen_connect(sim_t *s, const espat_ip_t *from, uint16_t from_port,
         l->lived = true;
         l->phase = SIM_OPEN;
         l->gen = gen;
-        l->asked = (espat_action_open_t){ .link = link, .type = ESPAT_LINK_TCP, .remote = *from };
+        l->asked = (espat_action_open_t){ .link = link,
+                                          .type = s->listen.tls ? ESPAT_LINK_SSL : ESPAT_LINK_TCP,
+                                          .remote = *from };
         l->local_port = local_port;
         l->end_due = l->stalled = l->send_fails = l->options_seen = false;
-        l->allowance = 0;
+        l->allowance = l->delivered = 0;
         sim_say(s, "net    a client is link %u", link);
     }
     sim_pump(s);

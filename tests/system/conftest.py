@@ -4,6 +4,7 @@
 import contextlib
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import threading
@@ -11,8 +12,9 @@ import time
 
 import pytest
 
+import authority
 import modem
-import pki as certificates
+import namespaces
 import servers
 
 START_S = 15
@@ -23,7 +25,8 @@ class Daemon:
 
     def __init__(self, program, args, env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE):
         self.args = args
-        self.process = subprocess.Popen([program, *map(str, args)], stdin=stdin, stdout=stdout,
+        begun_by = list(program) if isinstance(program, (list, tuple)) else [program]
+        self.process = subprocess.Popen([*begun_by, *map(str, args)], stdin=stdin, stdout=stdout,
                                         stderr=subprocess.PIPE, env=env)
         self.pid = self.process.pid
         self.out, self.err = bytearray(), bytearray()
@@ -114,12 +117,13 @@ def start(program, folder):
 def start_pty(start, folder):
     """start_pty(args...): a daemon with its PTY at daemon.link, which is there."""
 
-    def begin(*args, link='modem', state=False, **more):
+    def begin(*args, link='modem', state=False, wait_for=None, **more):
         path = folder / link
         state_args = [] if state else ['--no-state']
         daemon = start(f'--pty={path}', *state_args, *args, **more)
         daemon.link = path
-        daemon.wait_until(lambda: os.path.exists(path), f'{path} appears')
+        there = folder / (wait_for or link)
+        daemon.wait_until(lambda: os.path.exists(there), f'{there} appears')
         return daemon
 
     return begin
@@ -130,6 +134,91 @@ def host(start_pty):
     """A modem on a PTY, joined, without echo."""
     with modem.open_port(start_pty().link) as port:
         yield port.prepare()
+
+
+@pytest.fixture
+def release():
+    """The daemon without sanitizers: for its memory, and for what takes too long with them."""
+    path = os.environ.get('ESPAT_RELEASE', '')
+    if not os.access(path, os.X_OK):
+        pytest.skip('ESPAT_RELEASE names no build without sanitizers: "make test" builds it')
+    return path
+
+
+@pytest.fixture
+def open_modem(start_pty):
+    """open_modem(args...): a daemon with these options, and its modem prepared; the daemon is its `.daemon`."""
+    ports = []
+
+    def begin(*args, mux=False, **more):
+        daemon = start_pty(*args, **more)
+        ports.append(modem.open_port(daemon.link))
+        ports[-1].daemon = daemon
+        return ports[-1].prepare(mux)
+
+    yield begin
+    for port in ports:
+        port.close()
+
+
+@pytest.fixture
+def run(folder):
+    """run(words...): another program that is ended afterwards; its output goes to a file. Without it the test is skipped."""
+    processes = []
+
+    def begin(name, *words):
+        path = shutil.which(name, path=os.environ.get('PATH', '') + ':/usr/sbin:/sbin')
+        if not path:
+            pytest.skip(f'{name} is not installed: see tools/install-deps')
+        with open(folder / f'{name}.log', 'ab') as log:
+            processes.append(subprocess.Popen([path, *map(str, words)], stdin=subprocess.DEVNULL, stdout=log, stderr=log))
+        processes[-1].log = folder / f'{name}.log'
+        return processes[-1]
+
+    yield begin
+    for process in processes:
+        process.terminate()
+        try:
+            process.wait(START_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def wire():
+    """Two network namespaces with a cable between them."""
+    made = namespaces.Wire()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def udp_peer():
+    """udp_peer(port): a UDP socket on 127.0.0.1."""
+    sockets = []
+
+    def begin(port=0):
+        sockets.append(servers.udp_socket(port=port))
+        return sockets[-1]
+
+    yield begin
+    for s in sockets:
+        s.close()
+
+
+@pytest.fixture
+def serve_udp():
+    """serve_udp(answer, ...): a UdpServer that is closed at the end."""
+    running = []
+
+    def begin(answer, **more):
+        running.append(servers.UdpServer(answer, **more))
+        return running[-1]
+
+    yield begin
+    for server in running:
+        server.close()
 
 
 @pytest.fixture
@@ -148,7 +237,7 @@ def serve():
 
 @pytest.fixture(scope='session')
 def pki(tmp_path_factory):
-    return certificates.Pki(tmp_path_factory.mktemp('pki'))
+    return authority.Authority(tmp_path_factory.mktemp('pki'))
 
 
 @pytest.fixture
@@ -198,14 +287,21 @@ def figure(record_property, capsys):
 LIMIT_S = 60
 
 
+def pytest_configure(config):
+    config.addinivalue_line('markers', f'limit(seconds): the test may run so long, in place of {LIMIT_S} s')
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_call(item):
     """No test runs longer, whatever it waits for."""
+    mark = item.get_closest_marker('limit')
+    seconds = mark.args[0] if mark else LIMIT_S
+
     def late(*_):
-        raise modem.Late(f'the test took longer than {LIMIT_S} s')
+        raise modem.Late(f'the test took longer than {seconds} s')
 
     before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(LIMIT_S)
+    signal.alarm(seconds)
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)

@@ -9,10 +9,14 @@ import time
 
 import serial
 
-IPD = re.compile(rb'(?:\r\n)?\+IPD,(?:(\d),)?(\d+)(?:,"[^"]*",\d+)?:')
+IPD = re.compile(rb'(?:\r\n)?\+IPD,(?:(\d),)?(\d+)(?:,"([^"]*)",(\d+))?:')
 # What may still become the head of a +IPD.
 IPD_BEGUN = re.compile(rb'(?:\r|\r\n)?(?:\+(?:I(?:P(?:D[^:\r]*)?)?)?)?\Z')
+RECVDATA = re.compile(rb'(?:\r\n)?\+CIPRECVDATA:(\d+),')
+RECVDATA_BEGUN = re.compile(rb'(?:\r|\r\n)?(?:\+C[A-Z]*:?\d*)?\Z')
 DEADLINE_S = 10
+# Silence around +++, of which the modem wants 20 ms.
+GUARD_S = 0.05
 
 
 class Late(AssertionError):
@@ -121,6 +125,7 @@ class Modem(Port):
     def __init__(self, *args):
         super().__init__(*args)
         self.sinks = {}    # link ID -> what takes its payload; missing: dropped
+        self.heads = {}    # link ID -> what is called with the match of each +IPD
         self.received = {} # link ID -> bytes
         self._payload = None
         self._lines = []   # came between payloads, and nobody has asked for them yet
@@ -155,6 +160,8 @@ class Modem(Port):
             head = IPD.match(self.pending)
             if head:
                 self._payload = (int(head[1] or 0), int(head[2]))
+                if self._payload[0] in self.heads:
+                    self.heads[self._payload[0]](head)
                 del self.pending[:head.end()]
                 continue
             if self.pending[:1] == b'>':
@@ -254,13 +261,22 @@ class Modem(Port):
         connected = b'CONNECT' if link is None else b'%d,CONNECT' % link
         assert connected in answer, answer
 
-    def begin_send(self, count, link=None):
-        self.write(b'AT+CIPSEND=%d\r\n' % count if link is None else b'AT+CIPSEND=%d,%d\r\n' % (link, count))
+    def connect_udp(self, host, port, local=None, mode=None, link=None):
+        fields = ['"UDP"', f'"{host}"', port, local, mode]
+        fields = [str(field) for field in ([link] + fields if link is not None else fields) if field is not None]
+        answer = self.command('AT+CIPSTART=' + ','.join(fields))
+        assert (b'CONNECT' if link is None else b'%d,CONNECT' % link) in answer, answer
+
+    def begin_send(self, count, link=None, to=None):
+        """`to`: the host and port of this datagram alone."""
+        to = b',"%s",%d' % (to[0].encode(), to[1]) if to else b''
+        self.write(b'AT+CIPSEND=%d%s\r\n' % (count, to) if link is None else
+                   b'AT+CIPSEND=%d,%d%s\r\n' % (link, count, to))
         answer = self.wait_for(b'>', b'ERROR')
         assert answer[-1] == b'>', answer
 
-    def send(self, data, link=None, timeout=DEADLINE_S):
-        self.begin_send(len(data), link)
+    def send(self, data, link=None, timeout=DEADLINE_S, to=None):
+        self.begin_send(len(data), link, to)
         self.write(data, timeout)
         answer = self.wait_for(b'SEND OK', b'SEND FAIL', timeout=timeout)
         assert b'Recv %d bytes' % len(data) in answer and answer[-1] == b'SEND OK', answer
@@ -269,6 +285,71 @@ class Modem(Port):
         view = memoryview(data)
         for at in range(0, len(view), portion):
             self.send(view[at:at + portion], link)
+
+    # ---- passthrough and passive receive
+
+    def enter_passthrough(self):
+        """AT+CIPSEND; from now on all bytes are data, in `pending`."""
+        self.write(b'AT+CIPSEND\r\n')
+        answer = self.wait_for(b'>', b'ERROR')
+        assert answer[-1] == b'>', answer
+
+    def leave_passthrough(self):
+        """+++ by itself. The caller has seen that all before it was taken; AT+SYSMSG=1 makes the modem say that it is over.
+        What it sent before that."""
+        time.sleep(GUARD_S)  # this silence is part of the escape
+        self.write(b'+++')
+        return self.take_until(b'\r\n+QUITT\r\n')[:-len(b'\r\n+QUITT\r\n')]
+
+    def read_passive(self, count, link=None, timeout=DEADLINE_S):
+        """One AT+CIPRECVDATA; its bytes. Notices and other lines before it are kept for the next record."""
+        self.write(b'AT+CIPRECVDATA=%d\r\n' % count if link is None else b'AT+CIPRECVDATA=%d,%d\r\n' % (link, count))
+        end = time.monotonic() + timeout
+        while True:
+            head = RECVDATA.match(self.pending)
+            if head:
+                break
+            # A line is taken only when it cannot be this answer, whose bytes may hold anything.
+            line = None if RECVDATA_BEGUN.match(self.pending) else self._next()
+            assert line != b'ERROR', f'AT+CIPRECVDATA={count} was refused'
+            if line is not None:
+                self._lines.append(line)
+            elif not self.read(end - time.monotonic()) and (self.at_end or time.monotonic() >= end):
+                raise Late(f'no +CIPRECVDATA within {timeout} s; there is {bytes(self.pending[:300])!r}')
+        size = int(head[1])
+        del self.pending[:head.end()]
+        data = self.take(size, timeout)
+        assert self.take(6, timeout) == b'\r\nOK\r\n'
+        return data
+
+
+class Datagrams:
+    """Takes the +IPD of one link as datagrams; `sources` when AT+CIPDINFO=1."""
+
+    def __init__(self, port, link=0):
+        self.all, self.sources = [], []
+        self._port, self._link, self._left = port, link, 0
+        port.heads[link], port.sinks[link] = self._begin, self._go_on
+
+    def _begin(self, head):
+        self._left = int(head[2])
+        self.all.append(bytearray())
+        if head[3] is not None:
+            self.sources.append((head[3].decode(), int(head[4])))
+
+    def _go_on(self, part):
+        self.all[-1] += part
+        self._left -= len(part)
+
+    def whole(self):
+        return len(self.all) - (1 if self._left else 0)
+
+    def wait_for(self, count, timeout=DEADLINE_S):
+        """Until so many came in all; the last one."""
+        end = time.monotonic() + timeout
+        while self.whole() < count:
+            self._port.receive(self._link, self._port.received.get(self._link, 0) + 1, end - time.monotonic())
+        return bytes(self.all[count - 1])
 
 
 # ---- SSL links of a modem with a trace (start_tls)

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
 """What a modem costs when it does nothing, and how much memory it holds."""
 
-import os
 import pathlib
+import socket
 import time
 
 import pytest
 
 import modem
 import servers
+from authority import Tls
 
 
 def cpu_ticks(pid):
@@ -80,6 +81,24 @@ def test_idle_while_nobody_reads(start_pty, serve):
         rests(daemon.pid)
 
 
+def test_idle_with_tls(start_tls, serve, pki):
+    """Links that are open, a handshake that stalls, and data that waits inside TLS for a host that does not read."""
+    def talk(connection):
+        for piece in servers.stream(1, 8 << 20):
+            connection.sendall(piece)
+
+    port = start_tls('--listen-address', '127.0.0.1', trace=False, mux=True)
+    listener = servers.closed_port()
+    port.command(f'AT+CIPSERVER=1,{listener},"SSL",1')
+    for link in range(2):
+        port.connect('localhost', serve(Tls(pki.server(), servers.echo)).port, link, kind='SSL')
+    with socket.create_connection(('127.0.0.1', listener)):
+        rests(port.daemon.pid)
+    port.connect('localhost', serve(Tls(pki.server(), talk)).port, 2, kind='SSL')
+    rests(port.daemon.pid)
+    port.receive(2, 8 << 20, timeout=30)
+
+
 def test_idle_after_the_host_closed(start_pty):
     daemon = start_pty()
     for _ in range(3):
@@ -93,15 +112,6 @@ def test_idle_on_a_pace(start_pty):
     with modem.open_port(daemon.link) as port:
         port.command('ATE0')
         rests(daemon.pid)
-
-
-@pytest.fixture
-def release():
-    """The daemon without sanitizers, whose memory is its own."""
-    path = os.environ.get('ESPAT_RELEASE', '')
-    if not os.access(path, os.X_OK):
-        pytest.skip('ESPAT_RELEASE names no build without sanitizers: "make test" builds it')
-    return path
 
 
 def test_resident_memory(start_pty, serve, release, figure):
@@ -120,6 +130,22 @@ def test_resident_memory(start_pty, serve, release, figure):
         busy = resident_kib(daemon.pid)
     figure(f'resident: {fresh} KiB at rest, {busy} KiB with five links that worked')
     assert fresh <= 8192 and busy <= 8192
+
+
+def test_resident_memory_with_tls(start_tls, serve, pki, release, figure):
+    """Nothing of it is there before it is needed."""
+    port = start_tls(trace=False, mux=True, program=release)
+    fresh = resident_kib(port.daemon.pid)
+    server = serve(Tls(pki.server(), servers.echo))
+    port.command('AT+CIPSSLCCONF=5,3,0,0')
+    sizes = []
+    for link in range(5):
+        port.connect('localhost', server.port, link, kind='SSL')
+        port.send(bytes(2048), link)
+        port.receive(link, 2048)
+        sizes.append(resident_kib(port.daemon.pid))
+    figure(f'resident: {fresh} KiB without TLS, {sizes[0]} KiB with one SSL link, {sizes[4]} KiB with five')
+    assert fresh <= 8192 and sizes[4] <= 16384
 
 
 def test_memory_does_not_grow(start_pty, serve, release):

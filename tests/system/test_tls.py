@@ -14,7 +14,7 @@ import pytest
 
 import modem
 import servers
-from pki import Tls
+from authority import Tls
 
 MIB = 1 << 20
 SEED = 20210405
@@ -300,6 +300,33 @@ def test_what_came_before_the_end(tls, pki, serve, end):
         modem.traces(tls, 'cut without close_notify')
 
 
+def test_what_was_accepted_still_leaves(tls, pki, serve):
+    """The server reads late; the link is closed by a restart: it gets all of it, and close_notify."""
+    read_on, got = threading.Event(), []
+
+    def talk(connection):
+        read_on.wait(40)
+        while piece := connection.recv(65536):
+            got.append(piece)
+
+    served = Tls(pki.server(), talk)
+    assert modem.start_ssl(tls, serve(served, receive_buffer=4096)) == modem.OPEN
+    block, accepted = bytes(range(256)) * 8, 0
+    while accepted < 4000:
+        tls.begin_send(len(block))
+        tls.write(block)
+        try:
+            tls.wait_for(b'SEND OK', timeout=1)
+        except modem.Late:
+            break
+        accepted += 1
+    tls.write(b'AT+RST\r\n')
+    tls.wait_for(b'ready')
+    read_on.set()
+    tls.daemon.wait_until(lambda: served.clean, 'the server sees close_notify')
+    assert b''.join(got) == block * (accepted + 1)
+
+
 def test_passthrough_comes_back(tls, pki, serve):
     """The server ends the first connection; the second one is verified like the first."""
     lives = []
@@ -360,3 +387,9 @@ def test_the_chips_limit(start_tls, pki, serve):
     port.refused(f'AT+CIPSTART=1,"SSL","localhost",{server.port}')
     port.command('AT+CIPCLOSE=0')
     port.connect('localhost', server.port, 1, kind='SSL')
+
+
+def test_a_policy_that_is_none(start):
+    daemon = start('--stdio', '--tls-policy', 'maybe')
+    assert daemon.wait() == 2
+    assert daemon.err == b"espat: --tls-policy is firmware or verify: 'maybe'\n"

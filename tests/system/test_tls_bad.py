@@ -10,7 +10,7 @@ import pytest
 
 import modem
 import servers
-from pki import Tls
+from authority import Tls
 
 
 @pytest.fixture

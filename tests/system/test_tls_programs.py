@@ -92,6 +92,21 @@ def test_s_server(tls, pki, s_server, auth, version):
     tls.command('AT+CIPCLOSE')
 
 
+def test_the_test_certificates(start_tls, s_server, root, folder):
+    """What tools/make-test-certificates makes: both sides verify each other."""
+    state = folder / 'new'
+    subprocess.run([root / 'tools/make-test-certificates', state, 'a.example'], check=True, capture_output=True)
+    assert subprocess.run([root / 'tools/make-test-certificates', state], capture_output=True).returncode == 1
+    made = state / 'certificates/test'
+    server = s_server('-cert', made / 'server.pem', '-key', made / 'server.key', '-Verify', '1',
+                      '-verify_return_error', '-CAfile', made / 'ca.pem')
+    port = start_tls(at=state)
+    port.command('AT+CIPSSLCCONF=3,0,0')
+    port.command('AT+CIPSSLCCN="a.example"')
+    assert modem.start_ssl(port, server) == modem.OPEN
+    reverses(port)
+
+
 @pytest.mark.parametrize('version', ['-tls1_2', '-tls1_3'])
 def test_psk(tls, s_server, version):
     """A server without a certificate: the key alone. A wrong key and a wrong identity are refused."""

@@ -13,7 +13,7 @@ def openssl(*args):
     assert done.returncode == 0, done.stderr.decode()
 
 
-class Pki:
+class Authority:
     """Each certificate is <name>.pem with the key <name>.key; `root` issues them, `stranger` is nobody's root."""
 
     def __init__(self, folder):
