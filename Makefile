@@ -50,6 +50,7 @@ lint:  ## format, clang-tidy, a build with clang, the layers, the documents and 
 	@$(call configure_and_build,arm)
 	@tools/check-layers
 	@tools/check-docs
+	@tools/commands --check
 
 format:  ## rewrite the C files in the house's format
 	@clang-format -i $(sources)

@@ -89,6 +89,7 @@ static void forget_pending(sim_t *s)
     sim_store_restart(s);
     sim_flash_restart(s);
     espat_radio_restart(&s->radio);
+    memset(s->held, 0, sizeof s->held);
     s->address = (espat_ip_t){ 0 };
 }
 
@@ -170,6 +171,7 @@ static bool do_action(sim_t *s)
     espat_uart_tx_buf(&s->modem, &waiting);
     if (!espat_next_action(&s->modem, &action)) return false;
     sim_say(s, "action %s", action_name(action.kind));
+    if (sim_fault_refuse(s, &action)) return true;
     if (espat_radio_action(&s->radio, &action, s->now)) return true;
     switch (action.kind) {
     case ESPAT_ACTION_OPEN: sim_net_open(s, &action.u.open); break;
@@ -196,6 +198,7 @@ static bool do_action(sim_t *s)
 static bool do_radio(sim_t *s)
 {
     espat_event_t event;
+    if (espat_radio_deadline(&s->radio) > s->now || sim_fault_late(s, SIM_SOURCE_RADIO)) return false;
     if (!espat_radio_next_event(&s->radio, &event, s->now)) return false;
     sim_say(s, "radio  %s", event_name(event.kind));
     if (event.kind == ESPAT_EVENT_ADDRESS) s->address = event.u.address.ip;
@@ -227,12 +230,19 @@ static void check(sim_t *s)
 void sim_pump(sim_t *s)
 {
     /* The order of espat.h; one thing at a time, since each may change what comes next. */
-    bool moved = true;
+    bool moved = true, told = true;
     while (moved && !s->broken[0]) {
-        moved = do_action(s) || sim_net_take(s) || sim_host_drain(s) || do_tick(s) || do_radio(s) ||
+        bool asked = do_action(s);
+        if (!asked && !told) { /* actions come at once: nothing happens before them */
+            told = true;
+            if (s->config.done) s->config.done(s->config.user);
+            asked = do_action(s);
+        }
+        moved = asked || sim_net_take(s) || sim_host_drain(s) || do_tick(s) || do_radio(s) ||
                 sim_store_answer(s) || sim_flash_answer(s) || sim_dns_answer(s) || sim_listen_answer(s) ||
                 sim_probe_answer(s) || sim_net_answer_all(s) || sim_net_deliver(s) || sim_host_offer(s);
         check(s);
+        if (moved) told = false;
     }
     espat_stats_t stats;
     espat_stats(&s->modem, &stats);
@@ -255,8 +265,11 @@ uint64_t sim_next(const sim_t *s)
     uint64_t modem = espat_deadline(&s->modem);
     uint64_t radio = espat_radio_deadline(&s->radio);
     uint64_t probe = sim_probe_next(s);
-    uint64_t next = modem < radio ? modem : radio;
-    return next < probe ? next : probe;
+    uint64_t late = sim_fault_next(s);
+    uint64_t next = modem;
+    if (radio < next && s->held[SIM_SOURCE_RADIO] <= s->now) next = radio;
+    if (probe < next && s->held[SIM_SOURCE_PROBE] <= s->now) next = probe;
+    return next < late ? next : late;
 }
 
 void sim_advance(sim_t *s, uint64_t to)

@@ -57,6 +57,8 @@ typedef struct sim_link {
     bool end_due;        /* the peer closes behind it */
     bool stalled;
     size_t allowance;             /* bytes that a stalled peer still takes */
+    uint64_t held;                /* a peer that took one byte takes no more before this */
+    size_t delivered;             /* bytes of `outside` that the modem has read, in this life */
     sim_bytes_t got;              /* taken by the peer since the test last looked */
     sim_datagrams_t coming, gone; /* of a UDP link: not yet taken by the modem, and sent by it */
     bool send_fails;              /* the next datagram cannot be sent */
@@ -109,7 +111,7 @@ typedef struct sim_clock {
     sim_bytes_t raw;
 } sim_clock_t;
 
-#define SIM_ANSWERS 8
+#define SIM_ANSWERS 64
 
 /* An answer that is on its way. */
 typedef struct sim_answer {
@@ -149,6 +151,27 @@ typedef struct sim_store {
     size_t waiting_count;
 } sim_store_t;
 
+/* The steps that can go wrong, and how they do. */
+typedef enum sim_step {
+    SIM_STEP_ACTION, /* an action that has an answer: it is refused */
+    SIM_STEP_ANSWER, /* an answer: it comes late */
+    SIM_STEP_WRITE,  /* to a peer: one byte is taken, the rest late; a datagram cannot be sent */
+    SIM_STEP_READ,   /* from a peer: the connection is reset instead */
+    SIM_STEPS
+} sim_step_t;
+
+/* What answers, each in its order: a late answer holds up those behind it. */
+typedef enum sim_source {
+    SIM_SOURCE_RADIO,
+    SIM_SOURCE_STORE,
+    SIM_SOURCE_FLASH,
+    SIM_SOURCE_DNS,
+    SIM_SOURCE_LISTEN,
+    SIM_SOURCE_PROBE,
+    SIM_SOURCE_CONNECT,
+    SIM_SOURCES
+} sim_source_t;
+
 #define SIM_PARTITIONS 9
 
 typedef struct sim_partition {
@@ -179,6 +202,10 @@ typedef struct sim_config {
     espat_radio_config_t radio;
     sim_drain_t drain;
     FILE *log; /* every byte, action and event with its time; NULL: nothing */
+    bool (*goes_wrong)(void *user, sim_step_t step); /* asked before each; NULL: none does */
+    void (*done)(void *user);                        /* told after everything that was done; NULL: nobody */
+    void *user;
+    uint32_t late_ms; /* how late is late */
 } sim_config_t;
 
 typedef struct sim {
@@ -186,8 +213,9 @@ typedef struct sim {
     espat_radio_t radio;
     sim_config_t config;
     uint64_t start, now;
-    char broken[200]; /* the first thing that must not be, "" for none */
-    unsigned ticks;   /* at this instant */
+    char broken[200];           /* the first thing that must not be, "" for none */
+    unsigned ticks;             /* at this instant */
+    uint64_t held[SIM_SOURCES]; /* a late answer comes then; 0: none is late */
     sim_host_t host;
     sim_link_t links[ESPAT_CFG_LINKS];
     bool hold;          /* connects wait for sim_net_answer */
@@ -296,6 +324,20 @@ bool sim_dns_set(sim_t *s, const char *name, bool silent, const espat_ip_t *addr
 
 /* What becomes of settings from now on; SIM_STORE_OK and SIM_STORE_FAIL answer what waits. */
 void sim_store_set(sim_t *s, sim_store_mode_t mode);
+
+/* ---------------------------------------------------------------- sim_fault.c: what goes wrong */
+
+/* This step goes wrong. */
+bool sim_fault(sim_t *s, sim_step_t step);
+
+/* An answer of this source is due. True: it must wait. */
+bool sim_fault_late(sim_t *s, sim_source_t source);
+
+/* When the next late one comes; ESPAT_NEVER: none is late. */
+uint64_t sim_fault_next(const sim_t *s);
+
+/* Refuses an action, if it is one that has an answer and this step goes wrong. */
+bool sim_fault_refuse(sim_t *s, const espat_action_t *action);
 
 /* ---------------------------------------------------------------- sim_flash.c */
 

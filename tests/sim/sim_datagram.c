@@ -85,6 +85,7 @@ bool sim_datagram_deliver(sim_t *s, uint8_t link)
                                first->bytes.size, &first->ip, first->port, s->now);
     if (result == ESPAT_DATAGRAM_WAIT) return false;
     if (result == ESPAT_DATAGRAM_DROPPED) s->dropped++;
+    if (result == ESPAT_DATAGRAM_TAKEN) s->links[link].delivered += first->bytes.size;
     sim_say_bytes(s, result == ESPAT_DATAGRAM_DROPPED ? "net   > lost" : "net   >", first->bytes.data,
                   first->bytes.size);
     sim_datagram_drop(d);

@@ -61,6 +61,7 @@ bool sim_dns_answer(sim_t *s)
         sim_question_t *q = &s->questions[slot];
         const sim_name_t *name = find(s, q->name);
         if (!q->waiting || (name && name->silent)) continue;
+        if (sim_fault_late(s, SIM_SOURCE_DNS)) return false;
         q->waiting = false;
         espat_event_t event = { .kind = ESPAT_EVENT_RESOLVED };
         event.u.resolved.slot = (espat_resolver_t)slot;

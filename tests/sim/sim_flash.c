@@ -75,6 +75,7 @@ bool sim_flash_answer(sim_t *s)
 {
     sim_flash_t *f = &s->flash;
     if (!f->waiting || f->mode == SIM_STORE_LATE) return false;
+    if (sim_fault_late(s, SIM_SOURCE_FLASH)) return false;
     espat_event_t event = { .kind = ESPAT_EVENT_FLASH };
     event.u.flash.serial = f->asked.serial;
     f->waiting = false;

@@ -32,6 +32,7 @@ bool sim_listen_answer(sim_t *s)
 {
     sim_listen_t *l = &s->listen;
     if (l->phase != SIM_OPENING || l->mode == SIM_LISTEN_HOLD) return false;
+    if (sim_fault_late(s, SIM_SOURCE_LISTEN)) return false;
     bool good = l->mode == SIM_LISTEN_AUTO;
     l->phase = good ? SIM_OPEN : SIM_CLOSED;
     answer(s, l->gen, good ? ESPAT_NET_OK : l->why);
@@ -102,7 +103,7 @@ uint8_t sim_listen_connect(sim_t *s, const espat_ip_t *from, uint16_t from_port,
                                           .remote = *from };
         l->local_port = local_port;
         l->end_due = l->stalled = l->send_fails = l->options_seen = false;
-        l->allowance = 0;
+        l->allowance = l->delivered = 0;
         sim_say(s, "net    a client is link %u", link);
     }
     sim_pump(s);

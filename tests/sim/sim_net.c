@@ -57,7 +57,7 @@ void sim_net_open(sim_t *s, const espat_action_open_t *open)
     l->asked.tls = NULL;
     l->open_seen = true;
     l->end_due = l->stalled = l->send_fails = l->options_seen = false;
-    l->allowance = 0;
+    l->allowance = l->delivered = 0;
     if (!lived) return;
     answer_late(s, open->link, before, true);
     answer_late(s, open->link, before, false);
@@ -65,6 +65,7 @@ void sim_net_open(sim_t *s, const espat_action_open_t *open)
 
 void sim_net_forget(sim_link_t *l)
 {
+    l->held = 0;
     sim_bytes_drop(&l->outside, l->outside.size);
     sim_datagram_forget(&l->coming);
 }
@@ -165,6 +166,7 @@ bool sim_net_answer_all(sim_t *s)
 {
     for (uint8_t i = 0; i < ESPAT_CFG_LINKS && !s->hold; i++) {
         if (s->links[i].phase != SIM_OPENING) continue;
+        if (sim_fault_late(s, SIM_SOURCE_CONNECT)) return false;
         accept(s, i, 0);
         return true;
     }
@@ -205,14 +207,19 @@ bool sim_net_take(sim_t *s)
         sim_link_t *l = &s->links[i];
         size_t n;
         const uint8_t *p = espat_link_tx_buf(&s->modem, i, &n);
-        if (n == 0 || l->phase != SIM_OPEN) continue;
+        if (n == 0 || l->phase != SIM_OPEN || l->held > s->now) continue;
         if (l->asked.type == ESPAT_LINK_UDP) {
+            if (!l->stalled && sim_fault(s, SIM_STEP_WRITE)) l->send_fails = true;
             if (sim_datagram_take(s, i)) return true;
             continue;
         }
         if (l->stalled && n > l->allowance) n = l->allowance;
         if (s->config.drain == SIM_DRAIN_BYTE && n > 1) n = 1;
         if (n == 0) continue;
+        if (n > 1 && sim_fault(s, SIM_STEP_WRITE)) {
+            n = 1;
+            l->held = s->now + s->config.late_ms;
+        }
         if (l->stalled) l->allowance -= n;
         sim_say_bytes(s, "net   <", p, n);
         sim_bytes_add(&l->got, p, n);
@@ -235,7 +242,12 @@ static bool deliver(sim_t *s, uint8_t link)
         sum += n;
     }
     if (sum == 0) return false;
+    if (sim_fault(s, SIM_STEP_READ)) {
+        end(s, link, ESPAT_NET_RESET);
+        return true;
+    }
     sim_say_bytes(s, "net   >", l->outside.data, sum);
+    l->delivered += sum;
     espat_link_rx_ack(&s->modem, link, sum, s->now);
     sim_bytes_drop(&l->outside, sum);
     return true;
@@ -247,6 +259,10 @@ bool sim_net_deliver(sim_t *s)
         sim_link_t *l = &s->links[i];
         if (l->phase != SIM_OPEN) continue;
         if (l->outside.size && deliver(s, i)) return true;
+        if (l->coming.count && sim_fault(s, SIM_STEP_READ)) {
+            end(s, i, ESPAT_NET_RESET);
+            return true;
+        }
         if (l->coming.count && sim_datagram_deliver(s, i)) return true;
         if (l->outside.size == 0 && l->coming.count == 0 && l->end_due) {
             end(s, i, ESPAT_NET_PEER_CLOSED);

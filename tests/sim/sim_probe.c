@@ -35,6 +35,7 @@ bool sim_probe_answer(sim_t *s)
     for (size_t i = 0; i < SIM_ANSWERS; i++) {
         sim_answer_t *a = &s->answers[i];
         if (!a->used || a->at > s->now) continue;
+        if (sim_fault_late(s, SIM_SOURCE_PROBE)) return false;
         a->used = false;
         if (a->event.kind == ESPAT_EVENT_SNTP) {
             a->event.u.sntp.data = a->bytes.data;

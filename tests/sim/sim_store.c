@@ -29,6 +29,7 @@ bool sim_store_answer(sim_t *s)
 {
     sim_store_t *t = &s->store;
     if (t->waiting_count == 0 || t->mode == SIM_STORE_LATE) return false;
+    if (sim_fault_late(s, SIM_SOURCE_STORE)) return false;
     espat_event_t event = { .kind = ESPAT_EVENT_STORED };
     event.u.stored.serial = t->waiting[0];
     event.u.stored.ok = t->mode == SIM_STORE_OK;
