@@ -359,6 +359,17 @@ def test_the_version_comes_in_pieces(run, server, offer, pair):
     assert update_server.version_of(server.targets()[1]) == 'v3.0.0.0'
 
 
+def test_no_fetcher(start_pty, state, server, key_file):
+    daemon = start_pty('--state', state, '--ota-url', f'http://127.0.0.1:{server.port}', '--ota-key', key_file,
+                       '--trace', state=True, env={'ESPAT_FETCH': '/no/such/program'})
+    with modem.open_port(daemon.link) as port:
+        port.prepare()
+        for _ in range(2):
+            assert lines(port, 'AT+CIUPDATE=0,"v1","client_ca"') == [b'ERROR']
+        daemon.wait_until(lambda: b'/no/such/program: no such file' in daemon.err, 'the reason is traced')
+    assert daemon.end() == 0
+
+
 def test_no_server(start_pty, state, key_file):
     for url, seen in (('http://127.0.0.1:1', states(1)), ('http://no.such.name.invalid', [])):
         daemon = start_pty('--state', state, '--ota-url', url, '--ota-key', key_file, state=True)
