@@ -74,10 +74,19 @@ void espat_listen_idle(espat_t *e, uint16_t seconds)
         if (espat_link_is_open(e, id)) espat_listen_heard(e, id);
 }
 
+/* A free link, but none whose last life still waits for ESPAT_ACTION_CLOSE: the new life's would take its place. */
+static uint8_t find_place(const espat_t *e)
+{
+    uint8_t id = 0;
+    while (id < e->server.max && (e->links[id].state != ESPAT_LINK_FREE || e->links[id].close_due))
+        id++;
+    return id < e->server.max ? id : ESPAT_CFG_LINKS;
+}
+
 uint8_t espat_listen_accept(espat_t *e, uint16_t gen, const espat_ip_t *remote, uint16_t remote_port,
                             const espat_ip_t *local, uint16_t local_port)
 {
-    uint8_t id = espat_link_find_free(e, e->server.max);
+    uint8_t id = find_place(e);
     if (!e->server.on || !e->server.listening || gen != e->server.gen || id == ESPAT_CFG_LINKS)
         return ESPAT_CFG_LINKS;
     espat_link_accept(e, id, e->server.tls ? ESPAT_LINK_SSL : ESPAT_LINK_TCP, remote, remote_port, local,

@@ -62,7 +62,7 @@ static bool acceptable(const espat_t *e, const uint8_t *p, size_t n)
 static int64_t unix_ms(const uint8_t *p)
 {
     int64_t s = get_u32(p + 40);
-    if (s < ERA_S / 2) s += ERA_S; /* before 1968 is after 2036 */
+    if (s < NTP_TO_UNIX_S) s += ERA_S; /* before 1970 is after 2036 */
     return (s - NTP_TO_UNIX_S) * 1000 + (int64_t)(((uint64_t)get_u32(p + 44) * 1000) >> 32);
 }
 

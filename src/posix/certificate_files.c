@@ -8,11 +8,11 @@
 #include <unistd.h>
 
 #include "certificate_files.h"
+#include "certificates.h"
 #include "pem.h"
 #include "whole_file.h"
 
-/* Below the state folder. */
-static const char folder_name[] = "certificates";
+static const char folder_name[] = ESPAT_CERTIFICATES_FOLDER;
 
 /* A partition while it is being written, as it stands in <partition>.bin. */
 typedef struct flash {

@@ -6,6 +6,7 @@
 #include "modem.h"
 #include "record.h"
 #include "report.h"
+#include "rollback.h"
 
 /* Reads from the network in one go, before other modems have their turn. */
 #define TURNS 16
@@ -47,7 +48,7 @@ static void act(espat_modem_t *m, const espat_action_t *a)
     case ESPAT_ACTION_FLASH: espat_provision_act(&m->provision, &a->u.flash); break;
     case ESPAT_ACTION_UPDATE: espat_updater_start(&m->updater, &a->u.update); break;
     case ESPAT_ACTION_UPDATE_STOP: espat_updater_stop(&m->updater); break;
-    case ESPAT_ACTION_ROLLBACK: espat_updater_roll_back(&m->updater, a->u.rollback_serial); break;
+    case ESPAT_ACTION_ROLLBACK: espat_rollback_start(m, a->u.rollback_serial); break;
     case ESPAT_ACTION_STORE: espat_store_save(&m->store, a->u.store_serial); break;
     case ESPAT_ACTION_UART: espat_transport_line(&m->transport, &a->u.uart); break;
     case ESPAT_ACTION_RESTART:

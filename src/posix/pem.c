@@ -218,7 +218,10 @@ const char *espat_pem_read(espat_pki_type_t type, const char *text, size_t size,
     bool der;
     item->type = (uint8_t)type;
     if (!take_mark(&text, &size, &item->type, &der)) return "its first line is damaged";
-    if (!find_block(text, size, &body, &body_size)) return "it is not PEM";
+    if (!find_block(text, size, &body, &body_size)) {
+        if (!der_label(type, (const uint8_t *)text, size)) return "it is neither PEM nor DER";
+        der = false; /* a person put it there: it comes as it is */
+    }
     if (der) {
         item->data = data;
         item->size = decode(body, body_size, data, ESPAT_PKI_BYTES);

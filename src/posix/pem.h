@@ -6,7 +6,7 @@
  *
  *   # espat: type 2, DER
  *
- * With it the item comes back byte for byte. Pure functions. */
+ * With it the item comes back byte for byte. A file that is DER itself is read, too. Pure functions. */
 #ifndef PEM_H
 #define PEM_H
 

@@ -22,6 +22,15 @@ static void say_resolve(const espat_modem_t *m, const espat_action_resolve_t *re
                          resolve->server_count > 1 ? " first" : "");
 }
 
+static void say_flash(const espat_modem_t *m, const espat_action_flash_t *flash)
+{
+    static const char *const works[] = {
+        [ESPAT_FLASH_ERASE] = "erase", [ESPAT_FLASH_WRITE] = "write", [ESPAT_FLASH_READ] = "read"
+    };
+    espat_trace_text(&m->daemon->trace, m->index, '*', "%s %s: %u bytes at %u", works[flash->work],
+                     flash->partition, (unsigned)flash->size, (unsigned)flash->offset);
+}
+
 void espat_record_action(const espat_modem_t *m, const espat_action_t *a)
 {
     const espat_trace_t *trace = &m->daemon->trace;
@@ -52,6 +61,16 @@ void espat_record_action(const espat_modem_t *m, const espat_action_t *a)
     case ESPAT_ACTION_SNTP:
         espat_trace_text(trace, m->index, '*', "ask %s for the time",
                          espat_sockaddr_text(&a->u.sntp.addr, text));
+        break;
+    case ESPAT_ACTION_FLASH: say_flash(m, &a->u.flash); break;
+    case ESPAT_ACTION_UPDATE:
+        espat_trace_text(trace, m->index, '*', "update %s by %s, version %s%s", a->u.update.partition,
+                         a->u.update.tls ? "HTTPS" : "HTTP", a->u.update.version,
+                         a->u.update.ask_version ? "to be asked for" : "");
+        break;
+    case ESPAT_ACTION_UPDATE_STOP: espat_trace_text(trace, m->index, '*', "give the update up"); break;
+    case ESPAT_ACTION_ROLLBACK:
+        espat_trace_text(trace, m->index, '*', "go back to the firmware before");
         break;
     case ESPAT_ACTION_STORE: espat_trace_text(trace, m->index, '*', "store the settings"); break;
     case ESPAT_ACTION_UART:

@@ -19,6 +19,7 @@
 #include "supervisor.h"
 
 #define UP_LIMIT_MS  10000
+#define END_LIMIT_MS 10000
 #define NOT_EXECUTED 127
 
 static const char own_path[] = "/proc/self/exe";
@@ -33,7 +34,7 @@ typedef struct supervisor {
     /* the image that runs */
     pid_t child;
     int link_fd;
-    int64_t deadline_ms; /* for coming up; -1: none */
+    int64_t deadline_ms; /* for coming up, or for ending to restart; -1: none */
     bool up, restart, stopping;
     int status; /* of waitpid */
 } supervisor_t;
@@ -163,6 +164,7 @@ static void hear(supervisor_t *s)
     } else if (strcmp(word, ESPAT_SUPERVISED_RESTART) == 0) {
         take_line(s, &message);
         s->restart = true;
+        s->deadline_ms = now_ms() + END_LIMIT_MS;
     }
 }
 
@@ -199,8 +201,11 @@ static void watch(supervisor_t *s)
         if (fds[0].revents) take_signal(s);
         if (fds[1].revents) hear(s);
     }
-    while (s->link_fd >= 0) /* its last words */
+    /* Its last words; an image that is none of ours may have left the link open somewhere. */
+    while (s->link_fd >= 0 && poll(&(struct pollfd){ .fd = s->link_fd, .events = POLLIN }, 1, 0) > 0)
         hear(s);
+    if (s->link_fd >= 0) close(s->link_fd);
+    s->link_fd = -1;
 }
 
 /* ---------------------------------------------------------------- when it has ended */

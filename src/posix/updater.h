@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* AT+CIUPDATE and AT+SYSROLLBACK. An update resolves the server's name, has espat-fetch bring the image (and where it is
+/* AT+CIUPDATE. An update resolves the server's name, has espat-fetch bring the image (and where it is
  * wanted its signature), and then checks and installs it on the worker thread:
  *
  *   ota...        a system image, for firmware.h: an ELF executable with a signature
@@ -31,8 +31,5 @@ void espat_updater_resolved(espat_updater_t *u, uint16_t serial, espat_net_error
 /* ESPAT_ACTION_UPDATE_STOP; also when the modem restarts or goes. Nothing is told any more, and nothing changed unless it
  * was all but done. */
 void espat_updater_stop(espat_updater_t *u);
-
-/* ESPAT_ACTION_ROLLBACK; answered by ESPAT_EVENT_FLASH. */
-void espat_updater_roll_back(espat_updater_t *u, uint16_t serial);
 
 #endif

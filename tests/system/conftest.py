@@ -287,14 +287,21 @@ def figure(record_property, capsys):
 LIMIT_S = 60
 
 
+def pytest_configure(config):
+    config.addinivalue_line('markers', f'limit(seconds): the test may run so long, in place of {LIMIT_S} s')
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_call(item):
     """No test runs longer, whatever it waits for."""
+    mark = item.get_closest_marker('limit')
+    seconds = mark.args[0] if mark else LIMIT_S
+
     def late(*_):
-        raise modem.Late(f'the test took longer than {LIMIT_S} s')
+        raise modem.Late(f'the test took longer than {seconds} s')
 
     before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(LIMIT_S)
+    signal.alarm(seconds)
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)

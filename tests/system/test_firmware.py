@@ -335,20 +335,39 @@ def test_status_and_signals_pass(run, start, server, image_of, folder, arguments
     assert not os.path.lexists(daemon.link), 'the image ends in order when its supervisor is gone'
 
 
-def test_other_transports_stay_open(start, arguments, server, image_of, folder):
+@pytest.mark.parametrize('kind', ['unix', 'tcp'])
+def test_connections_stay_open(start, arguments, server, image_of, folder, kind):
     server.offer(image_of('8.8.8'))
-    daemon = start(f'--unix={folder / "socket"}', *arguments)
+    place = folder / 'socket' if kind == 'unix' else 0
+    daemon = start(f'--{kind}={place}', *arguments)
     daemon.wait_until(lambda: b'modem on' in daemon.out, 'it listens')
-    with modem.open_socket(folder / 'socket') as port:
+    if kind == 'tcp':
+        place = ('127.0.0.1', int(re.search(rb'127\.0\.0\.1:(\d+)', daemon.out)[1]))
+    with modem.open_socket(place) as port:
         port.prepare()
         assert update(port) == DONE
         restarted(port)
         assert version_of(port) == '8.8.8'
-    with modem.open_socket(folder / 'socket') as port:
+    with modem.open_socket(place) as port:
         port.command('ATE0')
         assert version_of(port) == '8.8.8'
+        port.command('AT+SYSROLLBACK')
+        restarted(port)
     assert daemon.end() == 0
     assert not os.path.lexists(folder / 'socket')
+
+
+def test_stdio(start, arguments, server, image_of):
+    server.offer(image_of('8.8.8'))
+    daemon = start('--stdio', *arguments, stdin=subprocess.PIPE)
+    pipes = daemon.process.stdout, daemon.process.stdin
+    port = modem.Modem(pipes[0].fileno(), pipes[1].fileno(), None)
+    port.prepare()
+    assert update(port) == DONE
+    restarted(port)
+    assert version_of(port) == '8.8.8'
+    pipes[1].close()
+    assert daemon.wait() == 0
 
 
 def test_killed_during_an_update(run, server, image_of, own_version, state, figure):

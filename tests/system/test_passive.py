@@ -6,6 +6,8 @@ import re
 import threading
 import time
 
+import pytest
+
 import servers
 
 MIB = 1 << 20
@@ -38,6 +40,7 @@ def fetch(host, count, reads, link=None):
     return digest.hexdigest()
 
 
+@pytest.mark.limit(180)
 def test_64_mib(open_modem, release, serve, figure):
     host = open_modem(program=release)
     count = 64 * MIB

@@ -107,12 +107,13 @@ def move(host, connect_port, size, side, slow_part=0, timeout=50):
     host.command('AT+CIPCLOSE')
 
 
+@pytest.mark.limit(180)
 def test_64_mib_each_way(open_modem, release, serve, figure):
     size, slow = 64 * MIB, 2 * MIB
     side = Duplex(SEED + 1, size, (size // 2, size // 2 + slow))
     host = open_modem(program=release)
     begun = time.monotonic()
-    move(host, serve(side, receive_buffer=65536).port, size, side, slow)
+    move(host, serve(side, receive_buffer=65536).port, size, side, slow, timeout=150)
     figure(f'64 MiB each way at once in passthrough, each side slow for {slow >> 20} MiB: '
            f'{2 * size / (time.monotonic() - begun) / 1e6:.1f} MB/s')
 

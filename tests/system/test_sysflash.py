@@ -11,6 +11,8 @@ import pytest
 
 import flash_image
 import modem
+import servers
+from authority import Tls
 
 SEED = 20260722
 
@@ -150,6 +152,27 @@ def test_without_a_folder_it_is_empty_and_takes_nothing(host):
     host.wait_for(b'>')
     host.write(b'abcd')
     assert host.wait_for(b'OK', b'ERROR')[-1] == b'ERROR'
+
+
+def test_what_was_written_is_what_tls_uses(run, pair, pki, serve):
+    """The same connection, refused and accepted as the partitions say; as DER, as small devices have them."""
+    served = Tls(pki.server(client_ca='root'), servers.echo)
+    server = serve(served)
+    _, port = run()
+    port.prepare()
+    start = f'AT+CIPSTART="SSL","localhost",{server.port}'
+    port.command('AT+CIPSSLCCONF=3,0,0')
+    assert b'NO CERT FOUND' in port.refused(start)
+    provision(port, 'client_cert', flash_image.image((2, 0, pair.der())))
+    assert b'NO PRVT_KEY FOUND' in port.refused(start)
+    provision(port, 'client_key', flash_image.image((2, 0, pair.key_der())))
+    assert b'NO CA FOUND' in port.refused(start)
+    provision(port, 'client_ca', flash_image.image((2, 0, pki.cert('stranger').read_bytes())))
+    assert modem.start_ssl(port, server) == modem.REFUSED
+    provision(port, 'client_ca', flash_image.image((2, 0, pki.cert('root').read_bytes())))
+    assert modem.start_ssl(port, server) == modem.OPEN
+    modem.echoes(port)
+    assert served.seen[-1].getpeercert()
 
 
 def test_restart_while_it_writes(run, pair):

@@ -2,6 +2,8 @@
 """The time: from chrony, as it is packaged, and from servers that do everything wrong."""
 
 import calendar
+import os
+import pwd
 import re
 import struct
 import time
@@ -46,14 +48,13 @@ def chrony(run, folder):
     port = servers.free_port()
     (folder / 'chrony.conf').write_text(f'port {port}\nbindaddress 127.0.0.1\nallow 127.0.0.1\ncmdport 0\n'
                                         f'bindcmdaddress /\npidfile {folder}/chrony.pid\nlocal stratum 3\n')
-    process = run('chronyd', '-d', '-x', '-u', 'root', '-f', folder / 'chrony.conf')
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    process = run('chronyd', '-d', '-x', '-U', '-u', user, '-f', folder / 'chrony.conf')
     end = time.monotonic() + 10
     with servers.udp_socket() as s:
         s.settimeout(0.05)
         s.connect(('127.0.0.1', port))
         while True:
-            if process.poll() is not None and 'root' in process.log.read_text():
-                pytest.skip('chronyd starts only as root here')
             assert time.monotonic() < end and process.poll() is None, process.log.read_text()
             try:
                 s.send(b'\x23' + bytes(47))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Datagrams between a host program and real peers on loopback: each one whole, once, in order, or counted as lost."""
 
+import contextlib
 import re
 import struct
 import threading
@@ -12,6 +13,8 @@ import modem
 import servers
 
 MANY = 100000
+# 3 to 10 s of work, which a busy machine may make many times as long.
+BUSY = pytest.mark.limit(180)
 
 
 def trace(port):
@@ -199,6 +202,7 @@ def numbered(n):
     return struct.pack('>I', n) + b'%06d' % n * (1 + n % 9)
 
 
+@BUSY
 def test_100000_to_the_host(open_modem, release, udp_peer, figure):
     """Paced by what came, so that the system has room for each one: all come, once and in order."""
     host, peer = open_modem(program=release), udp_peer()
@@ -219,6 +223,7 @@ def test_100000_to_the_host(open_modem, release, udp_peer, figure):
     figure(f'{MANY} datagrams to the host: {MANY / seconds:.0f}/s')
 
 
+@BUSY
 def test_100000_from_the_host(open_modem, release, udp_peer, figure):
     """Each SEND OK is one datagram."""
     host, peer = open_modem(program=release), udp_peer()
@@ -226,8 +231,9 @@ def test_100000_from_the_host(open_modem, release, udp_peer, figure):
     came = []
 
     def receive():
-        while len(came) < MANY:
-            came.append(peer.recv(100))
+        with contextlib.suppress(TimeoutError):
+            while len(came) < MANY:
+                came.append(peer.recv(100))
 
     thread = threading.Thread(target=receive, daemon=True)
     thread.start()
@@ -251,6 +257,7 @@ def drops_of_the_system(port):
     raise AssertionError(f'no socket has port {port}')
 
 
+@BUSY
 def test_100000_as_fast_as_they_can(open_modem, release, udp_peer, figure):
     """Nobody waits: the kernel drops some and counts them; each one that it took comes once and in order."""
     host, peer = open_modem(program=release), udp_peer()
@@ -264,7 +271,7 @@ def test_100000_as_fast_as_they_can(open_modem, release, udp_peer, figure):
 
     thread = threading.Thread(target=flood, daemon=True)
     thread.start()
-    end = time.monotonic() + 40
+    end = time.monotonic() + 150
     while thread.is_alive() or got.whole() + drops_of_the_system(own) < MANY:
         assert time.monotonic() < end, f'{got.whole()} came, {drops_of_the_system(own)} were dropped'
         host.read(0.01)

@@ -216,7 +216,7 @@ def test_what_is_needed(run, server, offer, pair, start_pty, folder, key_file):
     daemon, port = run('--trace', key=False)
     # Without a key nothing is taken over HTTP, and a system image not at all.
     assert lines(port, 'AT+CIUPDATE=0,"v1","client_ca"') == [b'ERROR']
-    assert b'over HTTP an image needs a signature' in daemon.err
+    daemon.wait_until(lambda: b'over HTTP an image needs a signature' in daemon.err, 'the reason is traced')
     assert lines(port, 'AT+CIUPDATE') == [b'ERROR']
     assert lines(port, 'AT+CIUPDATE=1,"v1","client_ca"') == [b'ERROR'], 'the server is http'
     assert server.connections == 0
@@ -359,6 +359,17 @@ def test_the_version_comes_in_pieces(run, server, offer, pair):
     assert update_server.version_of(server.targets()[1]) == 'v3.0.0.0'
 
 
+def test_no_fetcher(start_pty, state, server, key_file):
+    daemon = start_pty('--state', state, '--ota-url', f'http://127.0.0.1:{server.port}', '--ota-key', key_file,
+                       '--trace', state=True, env={'ESPAT_FETCH': '/no/such/program'})
+    with modem.open_port(daemon.link) as port:
+        port.prepare()
+        for _ in range(2):
+            assert lines(port, 'AT+CIUPDATE=0,"v1","client_ca"') == [b'ERROR']
+        daemon.wait_until(lambda: b'/no/such/program: no such file' in daemon.err, 'the reason is traced')
+    assert daemon.end() == 0
+
+
 def test_no_server(start_pty, state, key_file):
     for url, seen in (('http://127.0.0.1:1', states(1)), ('http://no.such.name.invalid', [])):
         daemon = start_pty('--state', state, '--ota-url', url, '--ota-key', key_file, state=True)
@@ -410,16 +421,16 @@ def secure(pki):
 
 
 @pytest.mark.parametrize('by', ['option', 'environment'])
-def test_https_verifies_the_server(start_pty, state, secure, pair, pki, monkeypatch, by):
+def test_https_verifies_the_server(start_pty, state, secure, pair, pki, by):
     image = flash_image.image((flash_image.CA, 0, pair.pem()))
-    args = ['--ota-ca', pki.cert('root')]
+    args, env = ['--ota-ca', pki.cert('root')], {}
     if by == 'environment':
-        monkeypatch.setenv('SSL_CERT_FILE', str(pki.cert('root')))
-        args = []
+        args, env = [], {'SSL_CERT_FILE': str(pki.cert('root'))}
     for name, good in {'server': True, 'other': False, 'expired': False, 'self': False}.items():
         server = secure(name)
         server.files['client_ca.bin'] = image # and no signature: the server is verified
-        daemon = start_pty('--state', state, '--ota-url', f'https://127.0.0.1:{server.port}', *args, state=True)
+        daemon = start_pty('--state', state, '--ota-url', f'https://127.0.0.1:{server.port}', *args, state=True,
+                           env=env)
         with modem.open_port(daemon.link) as port:
             port.prepare()
             for mode in (1, 0): # HTTPS serves both

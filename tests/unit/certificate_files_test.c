@@ -165,7 +165,7 @@ static void reads_the_files(void **state)
     assert_reads(old_image);
     put_file("client_cert.1.pem", "no PEM");
     assert_int_equal(espat_certificate_files_read(&f, "client_cert", image), ESPAT_CERTIFICATE_FAILED);
-    assert_string_equal(f.why, "certificates/client_cert.1.pem: it is not PEM");
+    assert_string_equal(f.why, "certificates/client_cert.1.pem: it is neither PEM nor DER");
 }
 
 static void no_folder_reads_as_erased(void **state)

@@ -113,6 +113,16 @@ static void every_length_of_der(void **state)
     }
 }
 
+static void a_file_may_be_der(void **state)
+{
+    (void)state;
+    espat_pki_item_t item;
+    assert_null(espat_pem_read(ESPAT_PKI_CA, "\x30\x00", 2, data, &item));
+    assert_int_equal(item.type, ESPAT_PKI_CA);
+    assert_int_equal(item.size, 2);
+    assert_memory_equal(item.data, "\x30\x00", 2);
+}
+
 static void neither_is_refused(void **state)
 {
     (void)state;
@@ -165,15 +175,11 @@ static void damaged_files_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(types_by_name),
-        cmocka_unit_test(pem_stays_as_it_is),
-        cmocka_unit_test(another_type_is_marked),
-        cmocka_unit_test(a_text_that_begins_like_the_mark),
-        cmocka_unit_test(der_becomes_pem),
-        cmocka_unit_test(keys_have_their_labels),
-        cmocka_unit_test(every_length_of_der),
-        cmocka_unit_test(neither_is_refused),
-        cmocka_unit_test(damaged_files_are_refused),
+        cmocka_unit_test(types_by_name),          cmocka_unit_test(pem_stays_as_it_is),
+        cmocka_unit_test(another_type_is_marked), cmocka_unit_test(a_text_that_begins_like_the_mark),
+        cmocka_unit_test(der_becomes_pem),        cmocka_unit_test(keys_have_their_labels),
+        cmocka_unit_test(every_length_of_der),    cmocka_unit_test(a_file_may_be_der),
+        cmocka_unit_test(neither_is_refused),     cmocka_unit_test(damaged_files_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
