@@ -102,7 +102,8 @@ static bool begins_payload(trial_t *t, char c)
     }
     if (c == ',' && begins(h->line, "+CIPRECVDATA:")) {
         h->payload = strtoul(h->line + 13, &end, 10);
-        return true; /* h->link is that of the command */
+        h->link = h->fetches;
+        return true;
     }
     if (c == ',' && begins(h->line, "+SYSFLASH:") && h->line[10] != '"') {
         h->payload = strtoul(h->line + 10, &end, 10);

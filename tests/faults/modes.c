@@ -160,7 +160,7 @@ static void open_link(trial_t *t, unsigned link)
 static void fetch(trial_t *t, uint8_t link)
 {
     uint32_t n = 1 + choose(t, 2500);
-    t->host.link = t->host.mux ? link : 0;
+    t->host.fetches = t->host.mux ? link : 0;
     if (t->host.mux)
         host_ask(t, "AT+CIPRECVDATA=%u,%u", link, (unsigned)n);
     else

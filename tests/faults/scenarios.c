@@ -94,7 +94,6 @@ static void play_passive(trial_t *t)
     peer_send(t, 0, 300);
     peer_end(t, 0);
     host_do(t, "AT+CIPRECVLEN?");
-    t->host.link = 0;
     for (int i = 0; i < 20 && !peer_all_shown(t); i++)
         host_ask(t, "AT+CIPRECVDATA=1000");
 }

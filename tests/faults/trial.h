@@ -72,7 +72,8 @@ typedef struct host {
     bool flash;       /* it is of a partition, */
     bool flash_known; /* which holds what was written */
     size_t flash_at;
-    uint8_t link;
+    uint8_t link;    /* that it is of */
+    uint8_t fetches; /* the link of the last AT+CIPRECVDATA */
     bool echo, mux, raw, passthrough, prompt;
     bool gone; /* switched off and on since the scenario began */
     bool ready;
