@@ -77,7 +77,7 @@ static int play_one(char **args, bool verbose)
 
 int main(int argc, char **argv)
 {
-    unsigned long seeds = 60;
+    unsigned long seeds = 100;
     program = argv[0];
     if (argc >= 5 && strcmp(argv[1], "--only") == 0)
         return play_one(argv + 2, argc > 5 && strcmp(argv[5], "--verbose") == 0);

@@ -33,9 +33,20 @@ static void calm(trial_t *t)
 
 static void leave_modes(trial_t *t)
 {
+    if (t->translink) { /* it may have begun by itself */
+        sim_host_write(&t->sim, "+++", 3);
+        trial_pass(t, 1000);
+        sim_host_write(&t->sim, "\r\n", 2);
+        trial_pass(t, 1000);
+        t->host.answers = 0;
+        t->host.passthrough = false;
+        t->host.echo = true;
+        t->host.connected[0] = -1;
+    }
     if (t->host.passthrough) host_escape(t);
     may(t, "ATE0");
     t->host.echo = false;
+    if (t->translink) must(t, "AT+SAVETRANSLINK=0");
     must(t, "AT+CIPMODE=0");
     must(t, "AT+CIPRECVMODE=0"); /* what was kept is shown */
     trial_pass(t, 1000);
@@ -81,6 +92,20 @@ static void open_all(trial_t *t)
     check_none(t);
 }
 
+/* A server's client can come and go, and takes its limit of silence with it. */
+static void serve(trial_t *t)
+{
+    const espat_ip_t from = { 4, { 192, 0, 2, 9 } };
+    must(t, "AT+CIPSERVER=1,80");
+    must(t, "AT+CIPSTO=60");
+    if (sim_listen_connect(&t->sim, &from, 7, 0) != 0) trial_fail(t, "the first client is not link 0");
+    trial_pass(t, 10);
+    if (t->host.connected[0] != 1) trial_fail(t, "a client comes without CONNECT");
+    must(t, "AT+CIPCLOSE=0");
+    must(t, "AT+CIPSERVER=0");
+    check_none(t);
+}
+
 void trial_finish(trial_t *t)
 {
     espat_stats_t stats;
@@ -91,6 +116,7 @@ void trial_finish(trial_t *t)
     must(t, "AT+CWMODE=1");
     must(t, "AT+CWJAP=\"home\",\"secret99\"");
     open_all(t);
+    serve(t);
     trial_pass(t, 1000);
     espat_stats(&t->sim.modem, &stats);
     if (!stats.idle || stats.links_open || stats.lost)

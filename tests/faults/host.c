@@ -5,7 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ANSWER_MS 120000u
+#define ANSWER_MS 200000u /* an update may take 180 s */
+
+/* A restart takes 100 ms; the host may be away for a while. */
+#define RESTART_MS 30000u
+
+/* What is written to a partition. */
+#define FLASH_RECORD TRIAL_RECORDS
 
 void host_reset(trial_t *t)
 {
@@ -30,7 +36,7 @@ static void link_line(trial_t *t, uint8_t link, bool opened)
         return;
     }
     if (!opened && *connected == 0 && t->host.starting) { /* AT+CIPSTART failed: CLOSED comes behind ERROR */
-        t->host.starting = false;
+        t->host.starting--;
         return;
     }
     if (*connected == opened)
@@ -73,8 +79,9 @@ static void end_line(trial_t *t)
     else if (line[0] == '+')
         plus_line(h);
     else if (!begins(line, "WIFI CONNECTED") && !begins(line, "WIFI GOT IP") &&
-             !begins(line, "WIFI DISCONNECT") && !begins(line, "Recv ") && !begins(line, "STATUS:") &&
-             !(h->echo && begins(line, "AT")) && !begins(line, "Will force"))
+             !begins(line, "WIFI DISCONNECT") && strcmp(line, "ALREADY CONNECTED") != 0 &&
+             !begins(line, "Recv ") && !begins(line, "STATUS:") && !(h->echo && begins(line, "AT")) &&
+             !begins(line, "Will force"))
         trial_fail(t, "the host read a line that is no message: %s", line);
 }
 
@@ -95,16 +102,34 @@ static bool begins_payload(trial_t *t, char c)
     }
     if (c == ',' && begins(h->line, "+CIPRECVDATA:")) {
         h->payload = strtoul(h->line + 13, &end, 10);
-        return true; /* h->link is that of the command */
+        h->link = h->fetches;
+        return true;
+    }
+    if (c == ',' && begins(h->line, "+SYSFLASH:") && h->line[10] != '"') {
+        h->payload = strtoul(h->line + 10, &end, 10);
+        h->flash = true;
+        h->flash_at = 0;
+        return true;
     }
     return false;
+}
+
+static void read_flash(trial_t *t, uint8_t byte)
+{
+    host_t *h = &t->host;
+    if (h->flash_known && byte != record_byte(FLASH_RECORD, h->flash_at))
+        trial_fail(t, "byte %zu of the partition is %02x", h->flash_at, byte);
+    h->flash_at++;
+    if (--h->payload == 0) h->flash = false;
 }
 
 static void read_byte(trial_t *t, uint8_t byte)
 {
     host_t *h = &t->host;
     char c = (char)byte;
-    if (h->payload) {
+    if (h->flash) {
+        read_flash(t, byte);
+    } else if (h->payload) {
         peer_shown(t, h->link, byte);
         if (--h->payload == 0) peer_shown_datagram(t, h->link);
     } else if (byte >= 0x80 && h->raw) {
@@ -138,11 +163,11 @@ void host_read(trial_t *t)
     sim_bytes_drop(received, received->size);
 }
 
-/* In one piece, or by chance in many. */
+/* In one piece, or by chance in many; while there is echo, messages may come between its pieces. */
 static void type(trial_t *t, const uint8_t *p, size_t n)
 {
     for (size_t part; n && !t->host.gone; p += part, n -= part) {
-        part = t->kind == FAULT_RANDOM ? 1 + sim_bytes_random(&t->random, (uint32_t)n) : n;
+        part = t->kind == FAULT_RANDOM && !t->host.echo ? 1 + sim_bytes_random(&t->random, (uint32_t)n) : n;
         sim_host_write(&t->sim, p, part);
     }
 }
@@ -179,10 +204,13 @@ static host_answer_t ask(trial_t *t, const char *line)
     h->answers = h->infos = 0;
     h->prompt = false;
     h->info[0] = '\0';
-    if (begins(line, "AT+CIPSTART")) h->starting = true;
+    bool starts = begins(line, "AT+CIPSTART");
+    h->starting += starts;
     snprintf(typed, sizeof typed, "%s\r\n", line);
     type(t, (const uint8_t *)typed, strlen(typed));
-    return answer(t, line);
+    host_answer_t got = answer(t, line);
+    if (starts && got == HOST_OK) h->starting--;
+    return got;
 }
 
 host_answer_t host_ask(trial_t *t, const char *format, ...)
@@ -251,6 +279,51 @@ bool host_send(trial_t *t, uint8_t link, size_t n)
         trial_fail(t, "data answered by %d", got);
     return got == HOST_SEND_OK;
 }
+
+bool host_write_flash(trial_t *t, const char *partition, size_t n)
+{
+    uint8_t bytes[256];
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = record_byte(FLASH_RECORD, i);
+    if (host_ask(t, "AT+SYSFLASH=1,\"%s\",0,%zu", partition, n) != HOST_OK) return false;
+    if (!trial_wait(t, has_prompt, ANSWER_MS)) trial_fail(t, "no prompt comes");
+    if (!t->host.prompt || t->host.gone) return false;
+    type(t, bytes, n);
+    return answer(t, "the data of AT+SYSFLASH") == HOST_OK;
+}
+
+/* ---------------------------------------------------------------- restart */
+
+static bool is_ready(trial_t *t)
+{
+    return t->host.ready || t->host.gone;
+}
+
+void host_quiet(trial_t *t)
+{
+    host_t *h = &t->host;
+    h->echo = true;
+    if (host_ask(t, "ATE0") != HOST_OK && !h->gone) trial_fail(t, "ATE0 is refused");
+    if (!h->gone) h->echo = false;
+}
+
+bool host_restart(trial_t *t)
+{
+    host_t *h = &t->host;
+    for (uint8_t link = 0; link < ESPAT_CFG_LINKS; link++)
+        peer_forgive(t, link);
+    h->ready = false;
+    if (host_ask(t, "AT+RST") != HOST_OK && !h->gone) trial_fail(t, "AT+RST is refused");
+    if (!trial_wait(t, is_ready, RESTART_MS)) trial_fail(t, "no restart comes");
+    if (h->gone || t->failure[0]) return false;
+    h->mux = false;
+    h->starting = 0;
+    memset(h->connected, h->passthrough ? -1 : 0, sizeof h->connected);
+    if (!h->passthrough) host_quiet(t);
+    return !h->gone;
+}
+
+/* ---------------------------------------------------------------- passthrough */
 
 bool host_begin(trial_t *t)
 {

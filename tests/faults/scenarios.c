@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* What a host does with a modem. Each goes on as far as it makes sense when something is refused. */
-#include "trial.h"
+#include "scenarios.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define PATIENCE_MS 20000u
 
-static bool join(trial_t *t)
+bool scenario_join(trial_t *t)
 {
     return host_do(t, "AT+CWMODE=1") && host_do(t, "AT+CWJAP=\"home\",\"secret99\"");
 }
 
-static void close_link(trial_t *t, uint8_t link)
+void scenario_close(trial_t *t, uint8_t link)
 {
     if (t->host.gone) return;
     peer_forgive(t, link);
@@ -31,7 +31,7 @@ static void multiple(trial_t *t)
 
 static void play_join(trial_t *t)
 {
-    if (!join(t)) return;
+    if (!scenario_join(t)) return;
     host_do(t, "AT+CWLAP");
     host_do(t, "AT+CWQAP");
     host_do(t, "AT+CWJAP=\"other\",\"secret99\"");
@@ -48,24 +48,24 @@ static void send_some(trial_t *t)
     host_send(t, 0, 1);
     host_send(t, 0, 2000);
     host_do(t, "AT+CIPSTATUS");
-    close_link(t, 0);
+    scenario_close(t, 0);
 }
 
 static void play_send(trial_t *t)
 {
-    if (join(t) && host_do(t, "AT+CIPSTART=\"TCP\",\"server.test\",80,60")) send_some(t);
+    if (scenario_join(t) && host_do(t, "AT+CIPSTART=\"TCP\",\"server.test\",80,60")) send_some(t);
 }
 
 static void play_ssl(trial_t *t)
 {
-    if (!join(t)) return;
+    if (!scenario_join(t)) return;
     host_do(t, "AT+CIPSSLCCONF=0");
     if (host_do(t, "AT+CIPSTART=\"SSL\",\"server.test\",443")) send_some(t);
 }
 
 static void play_active(trial_t *t)
 {
-    if (!join(t) || !host_do(t, "AT+CIPSTART=\"TCP\",\"192.0.2.7\",80")) return;
+    if (!scenario_join(t) || !host_do(t, "AT+CIPSTART=\"TCP\",\"192.0.2.7\",80")) return;
     peer_send(t, 0, 10);
     peer_send(t, 0, 3000);
     host_send(t, 0, 100);
@@ -79,12 +79,12 @@ static void play_active(trial_t *t)
     if (!t->host.gone) host_ask(t, "AT+CIPSTART=\"TCP\",\"192.0.2.7\",80");
     peer_send(t, 0, 20);
     trial_wait(t, peer_all_shown, PATIENCE_MS);
-    close_link(t, 0);
+    scenario_close(t, 0);
 }
 
 static void play_passive(trial_t *t)
 {
-    if (!join(t) || !host_do(t, "AT+CIPRECVMODE=1")) return;
+    if (!scenario_join(t) || !host_do(t, "AT+CIPRECVMODE=1")) return;
     if (!host_do(t, "AT+CIPSTART=\"TCP\",\"192.0.2.7\",80")) return;
     peer_send(t, 0, 10);
     peer_send(t, 0, 5000);
@@ -94,7 +94,6 @@ static void play_passive(trial_t *t)
     peer_send(t, 0, 300);
     peer_end(t, 0);
     host_do(t, "AT+CIPRECVLEN?");
-    t->host.link = 0;
     for (int i = 0; i < 20 && !peer_all_shown(t); i++)
         host_ask(t, "AT+CIPRECVDATA=1000");
 }
@@ -103,7 +102,7 @@ static void play_passive(trial_t *t)
 
 static void play_udp(trial_t *t)
 {
-    if (!join(t)) return;
+    if (!scenario_join(t)) return;
     multiple(t);
     if (!t->host.mux || !host_do(t, "AT+CIPSTART=0,\"UDP\",\"192.0.2.1\",1000,1002,0")) return;
     host_do(t, "AT+CIPSTART=3,\"UDP\",\"server.test\",1000");
@@ -115,7 +114,7 @@ static void play_udp(trial_t *t)
     host_send(t, 3, 1400);
     host_send(t, 0, 1);
     trial_wait(t, peer_all_shown, PATIENCE_MS);
-    close_link(t, 3);
+    scenario_close(t, 3);
     peer_send(t, 0, 1000);
     trial_wait(t, peer_all_shown, PATIENCE_MS);
 }
@@ -123,7 +122,7 @@ static void play_udp(trial_t *t)
 static void play_server(trial_t *t)
 {
     const espat_ip_t from = { 4, { 192, 0, 2, 9 } };
-    if (!join(t)) return;
+    if (!scenario_join(t)) return;
     multiple(t);
     if (!t->host.mux || !host_do(t, "AT+CIPSERVER=1,80") || t->host.gone) return;
     host_do(t, "AT+CIPSTO=60");
@@ -144,49 +143,8 @@ static void play_server(trial_t *t)
     sim_listen_connect(&t->sim, &from, 49471, 0);
     peer_send(t, 1, 60);
     trial_wait(t, peer_all_shown, PATIENCE_MS);
-    close_link(t, 0);
+    scenario_close(t, 0);
     if (!t->host.gone) host_ask(t, "AT+CIPSERVER=0");
-}
-
-/* ---------------------------------------------------------------- passthrough */
-
-static bool is_linked(trial_t *t)
-{
-    return t->host.gone || t->sim.links[0].phase == SIM_OPEN;
-}
-
-static void play_stream(trial_t *t, const char *start)
-{
-    if (!join(t) || !host_do(t, "%s", start) || !host_do(t, "AT+CIPMODE=1")) return;
-    t->host.raw = true;
-    if (!host_begin(t)) return;
-    host_stream(t, 5);
-    peer_send(t, 0, 700);
-    trial_pass(t, 20);
-    host_stream(t, 3000);
-    trial_pass(t, 50);
-    peer_send(t, 0, 5000);
-    trial_wait(t, peer_all_taken, PATIENCE_MS);
-    trial_wait(t, peer_all_shown, PATIENCE_MS);
-    peer_end(t, 0);
-    trial_pass(t, 10);
-    trial_wait(t, is_linked, PATIENCE_MS);
-    peer_send(t, 0, 40);
-    host_stream(t, 1000);
-    trial_pass(t, 50);
-    trial_wait(t, peer_all_shown, PATIENCE_MS);
-    host_stream(t, 2500);
-    host_escape(t);
-    peer_send(t, 0, 30);
-    trial_wait(t, peer_all_shown, PATIENCE_MS);
-    if (!t->host.gone) host_ask(t, "AT+CIPMODE=0");
-    trial_wait(t, peer_all_taken, PATIENCE_MS);
-    close_link(t, 0);
-}
-
-static void play_passthrough(trial_t *t)
-{
-    play_stream(t, "AT+CIPSTART=\"TCP\",\"server.test\",80");
 }
 
 /* ---------------------------------------------------------------- time, names, settings */
@@ -198,7 +156,7 @@ static void play_time(trial_t *t)
     clock.since = t->sim.now;
     sim_probe_clock(&t->sim, &clock);
     sim_probe_echo(&t->sim, &echo);
-    if (!join(t)) return;
+    if (!scenario_join(t)) return;
     host_do(t, "AT+CIPSNTPCFG=1,0,\"server.test\",\"192.0.2.7\"");
     host_do(t, "AT+CIPDOMAIN=\"server.test\"");
     host_do(t, "AT+PING=\"server.test\"");
@@ -217,11 +175,6 @@ static void check_kept(trial_t *t, int promised, int asked)
         trial_fail(t, "%d was kept, %d was promised and %d asked for", got, promised, asked);
 }
 
-static bool is_ready(trial_t *t)
-{
-    return t->host.ready || t->host.gone;
-}
-
 static void play_settings(trial_t *t)
 {
     int promised = 1, asked = 1;
@@ -230,23 +183,27 @@ static void play_settings(trial_t *t)
         for (int i = 0; i < 3 && !t->host.gone; i++)
             if (host_ask(t, "AT+CIPRECONNINTV=%d", ++asked) == HOST_OK) promised = asked;
         if (t->host.gone) return;
-        t->host.ready = false;
-        if (host_ask(t, "AT+RST") != HOST_OK && !t->host.gone) trial_fail(t, "AT+RST is refused");
-        if (!trial_wait(t, is_ready, PATIENCE_MS)) trial_fail(t, "no restart comes");
-        if (t->host.gone) return;
-        t->host.echo = true;
-        host_ask(t, "ATE0");
-        if (t->host.gone) return;
-        t->host.echo = false;
+        if (!host_restart(t)) return;
         check_kept(t, promised, asked);
     }
 }
 
 const scenario_t scenarios[] = {
-    { "join", play_join, false },       { "send", play_send, false },
-    { "ssl", play_ssl, false },         { "active", play_active, false },
-    { "passive", play_passive, false }, { "udp", play_udp, true },
-    { "server", play_server, false },   { "passthrough", play_passthrough, false },
-    { "time", play_time, false },       { "settings", play_settings, false },
+    { "join", play_join, false },
+    { "send", play_send, false },
+    { "ssl", play_ssl, false },
+    { "active", play_active, false },
+    { "passive", play_passive, false },
+    { "udp", play_udp, true },
+    { "server", play_server, false },
+    { "passthrough", play_passthrough, false },
+    { "passthrough-udp", play_passthrough_udp, true },
+    { "escape", play_escape, false },
+    { "translink", play_translink, false },
+    { "time", play_time, false },
+    { "settings", play_settings, false },
+    { "flash", play_flash, false },
+    { "update", play_update, false },
+    { "anything", play_anything, true },
 };
 const size_t scenario_count = sizeof scenarios / sizeof scenarios[0];

@@ -203,6 +203,7 @@ static void configure(trial_t *t, FILE *log)
     sim_config_t config = { .goes_wrong = goes_wrong, .done = done, .user = t, .log = log };
     config.late_ms = t->kind == FAULT_TOO_LATE ? TOO_LATE_MS : LATE_MS;
     if (t->kind == FAULT_RANDOM) config.drain = (sim_drain_t)sim_bytes_random(&t->random, 3);
+    config.modem.update = true;
     config.radio.ip = (espat_ip_t){ 4, { 10, 0, 0, 2 } };
     config.radio.gateway = (espat_ip_t){ 4, { 10, 0, 0, 1 } };
     config.radio.netmask = (espat_ip_t){ 4, { 255, 255, 255, 0 } };
@@ -229,6 +230,7 @@ void trial_run(trial_t *t, const scenario_t *scenario, fault_kind_t kind, unsign
     t->kind = kind;
     t->k = k;
     t->random = k;
+    t->choices = kind == FAULT_RANDOM ? k : 1;
     t->gentle = kind == FAULT_NONE || kind == FAULT_LATE || kind == FAULT_HOST_STALLS ||
                 (kind == FAULT_SHORT && !scenario->datagrams);
     for (int i = 0; i < ESPAT_CFG_LINKS; i++)

@@ -38,8 +38,10 @@ typedef struct life {
     size_t sent, delivered, shown;
     size_t ends[16]; /* of a UDP link: where each datagram ends */
     size_t end_count;
-    int record; /* which the peer is receiving, -1 none */
-    sim_bytes_t got;
+    int record;          /* which the peer is receiving, -1 none */
+    sim_bytes_t got;     /* in passthrough */
+    size_t got_ends[16]; /* of a UDP link, likewise */
+    size_t got_count;
 } life_t;
 
 /* What the host sends by one AT+CIPSEND. */
@@ -66,12 +68,16 @@ typedef struct host {
     size_t size;
     char info[400]; /* the last line that begins with + */
     unsigned infos;
-    size_t payload; /* bytes of one that still come */
-    uint8_t link;
+    size_t payload;   /* bytes of one that still come */
+    bool flash;       /* it is of a partition, */
+    bool flash_known; /* which holds what was written */
+    size_t flash_at;
+    uint8_t link;    /* that it is of */
+    uint8_t fetches; /* the link of the last AT+CIPRECVDATA */
     bool echo, mux, raw, passthrough, prompt;
     bool gone; /* switched off and on since the scenario began */
     bool ready;
-    bool starting; /* AT+CIPSTART was typed and no CLOSED came of it */
+    unsigned starting; /* AT+CIPSTARTs that are not OK, of which no CLOSED came yet */
     unsigned answers;
     host_answer_t answer;
     signed char connected[ESPAT_CFG_LINKS]; /* -1: not known */
@@ -90,11 +96,12 @@ typedef struct trial {
     fault_kind_t kind;
     unsigned long k;
     unsigned long steps, asked[SIM_STEPS];
-    bool hit;    /* it has happened */
-    bool over;   /* nothing goes wrong any more */
-    bool gentle; /* what goes wrong is no reason to lose anything */
-    bool sntp;   /* a deadline of it is left */
+    bool hit;       /* it has happened */
+    bool over;      /* nothing goes wrong any more */
+    bool gentle;    /* what goes wrong is no reason to lose anything */
+    bool translink; /* passthrough may hold from power-on */
     bool in_done;
+    uint64_t choices; /* of a host that does anything */
     uint64_t random, wifi_back, host_back;
     char failure[600];
 } trial_t;
@@ -162,6 +169,15 @@ bool host_do(trial_t *t, const char *format, ...) __attribute__((format(printf, 
 
 /* One AT+CIPSEND of n bytes. */
 bool host_send(trial_t *t, uint8_t link, size_t n);
+
+/* AT+SYSFLASH: n bytes to the begin of a partition. */
+bool host_write_flash(trial_t *t, const char *partition, size_t n);
+
+/* AT+RST, to the end of it; echo is off again, unless passthrough begins. False: the host is gone. */
+bool host_restart(trial_t *t);
+
+/* Takes no notice of a line that it does not know the begin of; echo is off behind it. */
+void host_quiet(trial_t *t);
 
 /* n bytes in passthrough, and its begin and end. */
 bool host_begin(trial_t *t);
