@@ -17,8 +17,8 @@
 /* The modem waits so long for an answer. */
 #define LIMIT_MS 3000
 
-/* What is made right in an answer. */
-enum { RIGHT_COOKIE = 1, RIGHT_HEADER = 2, RIGHT_LENGTH = 4, LATE = 8, EARLIER = 16, WAIT = 32 };
+/* What is made right in an answer, or wrong again: one bit of the cookie. */
+enum { RIGHT_COOKIE = 1, RIGHT_HEADER = 2, RIGHT_LENGTH = 4, LATE = 8, EARLIER = 16, WAIT = 32, SPOILT = 64 };
 
 static fuzz_port_t port;
 
@@ -74,6 +74,7 @@ static void answer(fuzz_input_t *in)
     if ((flags & LATE) != 0) fuzz_port_advance(&port, 4000);
     if (!port.sntp.waiting) return;
     if ((flags & RIGHT_COOKIE) != 0) memcpy(packet + 24, port.sntp_request + 40, 8);
+    if ((flags & SPOILT) != 0) packet[24 + packet[2] % 8] ^= (uint8_t)(1u << packet[3] % 8);
     if ((flags & RIGHT_HEADER) != 0) {
         packet[0] = (uint8_t)((packet[0] & 0x3f) % 0x18 << 3 | 4);
         if (packet[0] >= 3 << 6) packet[0] = 4;
