@@ -102,6 +102,16 @@ void espat_reply_prompt(espat_t *e)
     espat_reply_bytes(e, "\r\nOK\r\n\r\n>", 9);
 }
 
+bool espat_reply_missing(espat_t *e, espat_net_error_t why)
+{
+    switch (why) {
+    case ESPAT_NET_NO_CERT: espat_reply_text(e, "NO CERT FOUND\r\n"); return true;
+    case ESPAT_NET_NO_KEY: espat_reply_text(e, "NO PRVT_KEY FOUND\r\n"); return true;
+    case ESPAT_NET_NO_CA: espat_reply_text(e, "NO CA FOUND\r\n"); return true;
+    default: return false;
+    }
+}
+
 /* ---------------------------------------------------------------- the trace */
 
 espat_result_t espat_refuse(espat_t *e, const char *why)

@@ -33,6 +33,10 @@ void espat_reply_result(espat_t *e,
 void espat_reply_busy(espat_t *e);
 void espat_reply_prompt(espat_t *e); /* CR LF OK CR LF CR LF > */
 
+/* The documented words for a certificate, key or CA that a link or server needs and that does not exist, CR LF. False:
+ * that is not why it failed, nothing is printed. */
+bool espat_reply_missing(espat_t *e, espat_net_error_t why);
+
 /* Lends the next n unread bytes of a link to the output, behind the text so far. */
 void espat_reply_payload(espat_t *e, uint8_t link, uint32_t n);
 

@@ -51,17 +51,6 @@ static const char *why_text(espat_net_error_t why)
     }
 }
 
-/* The documented words for a PKI item that a link needs and that does not exist. */
-static const char *missing_item(espat_net_error_t why)
-{
-    switch (why) {
-    case ESPAT_NET_NO_CERT: return "NO CERT FOUND";
-    case ESPAT_NET_NO_KEY: return "NO PRVT_KEY FOUND";
-    case ESPAT_NET_NO_CA: return "NO CA FOUND";
-    default: return NULL;
-    }
-}
-
 /* Name first, then the connect. CONNECT stands before OK; a failed attempt says ERROR, then CLOSED (captured). */
 static espat_result_t cipstart_resume(espat_t *e)
 {
@@ -79,9 +68,7 @@ static espat_result_t cipstart_resume(espat_t *e)
     if (l->state == ESPAT_LINK_OPENING || l->connect_due) return ESPAT_WAIT;
     espat_timer_stop(e, ESPAT_TIMER_CONNECT);
     if (l->opened) return ESPAT_OK;
-    if (missing_item(l->why) != NULL) { /* the network was never reached: no CLOSED */
-        espat_reply_text(e, missing_item(l->why));
-        espat_reply_end(e);
+    if (espat_reply_missing(e, l->why)) { /* the network was never reached: no CLOSED */
         espat_link_free(e, e->job.link);
         return espat_refuse(e, "AT+CIPSSLCCONF names an item that does not exist");
     }

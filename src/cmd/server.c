@@ -31,9 +31,7 @@ static espat_result_t listening(espat_t *e)
 {
     if (!e->server.answered) return ESPAT_WAIT;
     if (e->server.why == ESPAT_NET_OK) return ESPAT_OK;
-    if (e->server.why == ESPAT_NET_NO_CERT) espat_reply_text(e, "NO CERT FOUND\r\n");
-    if (e->server.why == ESPAT_NET_NO_KEY) espat_reply_text(e, "NO PRVT_KEY FOUND\r\n");
-    if (e->server.why == ESPAT_NET_NO_CA) espat_reply_text(e, "NO CA FOUND\r\n");
+    (void)espat_reply_missing(e, e->server.why);
     return espat_refuse(e, "the port is in use or not permitted, or a certificate is missing");
 }
 
