@@ -35,13 +35,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LIMIT_S       120   /* of the whole run */
-#define ANSWER_MS     10000 /* silence longer than this is a failure */
-#define SEND_PORTION  2048
-#define SEND_BYTES    (16u << 20)
-#define STREAM_BYTES  (64u << 20)
-#define ROUNDS        10000
-#define CHUNK         65536
+#define LIMIT_S      120   /* of the whole run */
+#define ANSWER_MS    10000 /* silence longer than this is a failure */
+#define SEND_PORTION 2048
+#define SEND_BYTES   (16u << 20)
+#define STREAM_BYTES (64u << 20)
+#define ROUNDS       10000
+#define CHUNK        65536
 
 static const char question[] = "AT\r\n", answer[] = "\r\nOK\r\n";
 
@@ -160,9 +160,9 @@ static void echo(int fd, int controls)
 
 static int dial(void)
 {
-    const struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = { htonl(INADDR_LOOPBACK) }
-    };
+    const struct sockaddr_in address = { .sin_family = AF_INET,
+                                         .sin_port = htons(port),
+                                         .sin_addr = { htonl(INADDR_LOOPBACK) } };
     for (unsigned i = 0; i < 5000; i++) { /* until it listens */
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (fd < 0) return -1;
@@ -183,7 +183,8 @@ static int meet(int terminal)
 static void start_end(void (*role)(int fd, int controls), int terminal)
 {
     int pair[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) fail("socketpair: %s", strerror(errno));
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+        fail("socketpair: %s", strerror(errno));
     children[1] = fork();
     if (children[1] < 0) fail("fork: %s", strerror(errno));
     if (children[1] == 0) {
@@ -205,7 +206,8 @@ static void await_end(void)
 {
     struct pollfd wait = { .fd = control, .events = POLLIN };
     char byte;
-    if (poll(&wait, 1, LIMIT_S * 1000) != 1 || read(control, &byte, 1) != 1) fail("the end of the line is gone");
+    if (poll(&wait, 1, LIMIT_S * 1000) != 1 || read(control, &byte, 1) != 1)
+        fail("the end of the line is gone");
 }
 
 static void open_listener(void)
@@ -254,7 +256,8 @@ static int open_terminal(const char *name)
 static void make_pair(int *master, char *slave, size_t size)
 {
     *master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-    if (*master < 0 || grantpt(*master) != 0 || unlockpt(*master) != 0 || ptsname_r(*master, slave, size) != 0)
+    if (*master < 0 || grantpt(*master) != 0 || unlockpt(*master) != 0 ||
+        ptsname_r(*master, slave, size) != 0)
         fail("cannot make a terminal: %s", strerror(errno));
 }
 
@@ -599,6 +602,8 @@ int main(int argc, char **argv)
         (void)putchar('\n');
         return 0;
     }
-    (void)fputs("usage: bench_line out|in|roundtrip|send|ipd bare|loop|socat|ser2net|espat [AMOUNT] [-- COMMAND...]\n", stderr);
+    (void)fputs("usage: bench_line out|in|roundtrip|send|ipd bare|loop|socat|ser2net|espat [AMOUNT] [-- "
+                "COMMAND...]\n",
+                stderr);
     return 2;
 }

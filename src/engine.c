@@ -353,8 +353,7 @@ static void received(espat_t *e, uint8_t link)
 void espat_link_rx_ack(espat_t *e, uint8_t link, size_t n, uint64_t now)
 {
     e->now = now;
-    if (link >= ESPAT_CFG_LINKS || !espat_link_is_open(e, link) || n > espat_ring_room(&e->links[link].rx))
-        return;
+    if (link >= ESPAT_CFG_LINKS || !espat_link_is_open(e, link) || n > espat_link_room(e, link)) return;
     espat_ring_commit(&e->links[link].rx, (uint32_t)n);
     received(e, link);
 }
@@ -492,7 +491,7 @@ void espat_init(espat_t *e, const espat_config_t *config)
     e->trace = config->trace;
     e->user = config->user;
     espat_output_init(e);
-    espat_link_init(e);
+    espat_link_init(e, config->wide_window, config->wide_window_bytes);
     espat_settings_init(e, config);
     e->uart = e->set.uart;
     forget(e);

@@ -49,7 +49,12 @@ typedef struct espat_config {
     const char *join_ssid;
     const char *join_password; /* NULL: open */
     uint32_t baud;             /* the factory rate; 0: 115200 */
-    bool update;               /* the port can do ESPAT_ACTION_UPDATE; else AT+CIUPDATE is ERROR */
+    /* A larger receive window for the only link (AT+CIPMUX=0) while it receives actively, of wide_window_bytes, at most
+     * 65535; it lives as long as the modem. Fast streams then pass in fewer, larger pieces. NULL: the chip's window, which
+     * all other links have in any case. */
+    uint8_t *wide_window;
+    size_t wide_window_bytes;
+    bool update; /* the port can do ESPAT_ACTION_UPDATE; else AT+CIUPDATE is ERROR */
     /* Called with one line of text (no line end) for each refused command, with the rule that refused it, and for what
      * the host is not told. NULL: nothing. It must not call the engine. */
     void (*trace)(void *user, const char *text);

@@ -52,9 +52,9 @@ void espat_ring_put(espat_ring_t *r, const void *p, uint32_t n)
     memcpy(r->data, (const uint8_t *)p + first, n - first);
 }
 
-size_t espat_ring_room_vec(const espat_ring_t *r, espat_span_t pieces[2])
+size_t espat_ring_room_vec(const espat_ring_t *r, uint32_t n, espat_span_t pieces[2])
 {
-    return pieces_at(r, place(r, r->used), espat_ring_room(r), pieces);
+    return pieces_at(r, place(r, r->used), n, pieces);
 }
 
 void espat_ring_commit(espat_ring_t *r, uint32_t n)

@@ -13,8 +13,8 @@ uint32_t espat_ring_room(const espat_ring_t *r);
 /* Copies n bytes in; n is at most the room. */
 void espat_ring_put(espat_ring_t *r, const void *p, uint32_t n);
 
-/* The free part as at most 2 pieces; returns their number. */
-size_t espat_ring_room_vec(const espat_ring_t *r, espat_span_t pieces[2]);
+/* The first n bytes of the free part as at most 2 pieces; n is at most the room. Returns the number of pieces. */
+size_t espat_ring_room_vec(const espat_ring_t *r, uint32_t n, espat_span_t pieces[2]);
 
 /* n bytes were written into the free part. */
 void espat_ring_commit(espat_ring_t *r, uint32_t n);

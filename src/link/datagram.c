@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "link.h"
 #include "number.h"
 #include "ring.h"
 
@@ -22,8 +23,8 @@ espat_datagram_t espat_datagram_put(espat_t *e, uint8_t link, const uint8_t *p, 
     espat_link_t *l = &e->links[link];
     espat_datagram_header_t h = { .size = (uint16_t)n, .port = port, .from = *from };
     if (n == 0) return ESPAT_DATAGRAM_TAKEN; /* nothing that +IPD could show */
-    if (n + sizeof h > l->rx.size) return ESPAT_DATAGRAM_DROPPED;
-    if (n + sizeof h > espat_ring_room(&l->rx)) return ESPAT_DATAGRAM_WAIT;
+    if (n + sizeof h > espat_link_window(e, link)) return ESPAT_DATAGRAM_DROPPED;
+    if (n + sizeof h > espat_link_room(e, link)) return ESPAT_DATAGRAM_WAIT;
     if (learn) learn_remote(l, from, port);
     espat_ring_put(&l->rx, &h, sizeof h);
     espat_ring_put(&l->rx, p, (uint32_t)n);

@@ -10,12 +10,21 @@
 #include "text.h"
 #include "timer.h"
 
-void espat_link_init(espat_t *e)
+/* Of every link, but for the wide one. */
+static uint32_t chip_window(const espat_t *e)
 {
-    uint16_t window = e->profile->window_bytes;
-    if (window > ESPAT_CFG_LINK_RX_BYTES) window = ESPAT_CFG_LINK_RX_BYTES;
+    const uint32_t window = e->profile->window_bytes;
+    return window < ESPAT_CFG_LINK_RX_BYTES ? window : ESPAT_CFG_LINK_RX_BYTES;
+}
+
+void espat_link_init(espat_t *e, uint8_t *wide_window, size_t wide_window_bytes)
+{
+    const uint32_t window = chip_window(e);
     for (uint8_t id = 0; id < ESPAT_CFG_LINKS; id++)
         espat_ring_init(&e->links[id].rx, e->windows[id], window);
+    if (wide_window_bytes > UINT16_MAX) wide_window_bytes = UINT16_MAX;
+    if (wide_window != NULL && wide_window_bytes > window)
+        espat_ring_init(&e->links[0].rx, wide_window, (uint32_t)wide_window_bytes);
 }
 
 void espat_link_restart(espat_t *e)
@@ -96,11 +105,28 @@ uint32_t espat_link_unread(const espat_link_t *l)
     return l->rx.used - l->lent - l->headers;
 }
 
+/* A host that reads by itself (AT+CIPRECVDATA) sees how much the window holds, and so does the peer of a link that shares
+ * the modem: to them it is the chip's. */
+uint32_t espat_link_window(const espat_t *e, uint8_t id)
+{
+    return e->cipmux || e->ciprecvmode ? chip_window(e) : e->links[id].rx.size;
+}
+
+static uint32_t room_in(const espat_link_t *l, uint32_t window)
+{
+    return l->rx.used < window ? window - l->rx.used : 0;
+}
+
+uint32_t espat_link_room(const espat_t *e, uint8_t id)
+{
+    return room_in(&e->links[id], espat_link_window(e, id));
+}
+
 uint32_t espat_link_memory(const espat_t *e)
 {
     uint32_t room = 0;
     for (uint8_t id = 0; id < ESPAT_CFG_LINKS; id++)
-        room += espat_ring_room(&e->links[id].rx);
+        room += room_in(&e->links[id], chip_window(e));
     return room;
 }
 
@@ -330,7 +356,10 @@ size_t espat_link_rx_vec(espat_t *e, uint8_t link, espat_span_t pieces[2])
 {
     if (link >= ESPAT_CFG_LINKS || e->links[link].state != ESPAT_LINK_OPEN) return 0;
     if (e->links[link].type == ESPAT_LINK_UDP) return 0; /* datagrams come by espat_link_rx_datagram */
-    return espat_ring_room_vec(&e->links[link].rx, pieces);
+    const uint32_t window = espat_link_window(e, link), room = espat_link_room(e, link);
+    /* The wide one exists to pass large pieces: it is not filled up by small ones while the host takes the rest. */
+    if (window > chip_window(e) && room < window / 2) return 0;
+    return espat_ring_room_vec(&e->links[link].rx, room, pieces);
 }
 
 uint8_t *espat_link_rx_buf(espat_t *e, uint8_t link, size_t *room)

@@ -5,7 +5,7 @@
 
 #include <espat/state.h>
 
-void espat_link_init(espat_t *e);
+void espat_link_init(espat_t *e, uint8_t *wide_window, size_t wide_window_bytes);
 
 /* At a restart: every link is free; what stands in the output stays. The port is told by ESPAT_ACTION_RESTART. */
 void espat_link_restart(espat_t *e);
@@ -64,7 +64,11 @@ void espat_link_free(espat_t *e, uint8_t id);
 /* Bytes of payload received that are neither with the host nor on their way to it. */
 uint32_t espat_link_unread(const espat_link_t *l);
 
-/* Free bytes of all receive windows. */
+/* How much its receive window holds now, and the free part of it, in bytes. */
+uint32_t espat_link_window(const espat_t *e, uint8_t id);
+uint32_t espat_link_room(const espat_t *e, uint8_t id);
+
+/* Free bytes of all receive windows, each as large as the chip's. */
 uint32_t espat_link_memory(const espat_t *e);
 
 /* The first n bytes of e->buffer go to link id. */

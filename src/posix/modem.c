@@ -182,6 +182,8 @@ static void make(espat_modem_t *m)
         .join_ssid = o->join_ssid,
         .join_password = o->join_password,
         .baud = o->port == ESPAT_PORT_SERIAL ? o->serial_baud : o->baud,
+        .wide_window = m->window,
+        .wide_window_bytes = sizeof m->window,
         .update = o->ota_http.text[0] || o->ota_https.text[0],
         .trace = espat_trace_on(&m->daemon->trace) ? refused : NULL,
         .user = m,

@@ -15,6 +15,9 @@
 #include "updater.h"
 #include "udp.h"
 
+/* What passes in one piece from the only link to a host that takes it: more than a terminal holds. */
+#define ESPAT_WIDE_WINDOW_BYTES 16384
+
 struct espat_daemon;
 
 typedef struct espat_modem {
@@ -38,6 +41,7 @@ typedef struct espat_modem {
     espat_updater_t updater;
     espat_radio_t radio;
     espat_t engine;
+    uint8_t window[ESPAT_WIDE_WINDOW_BYTES]; /* last: memory that is not used is not touched */
 } espat_modem_t;
 
 /* Makes modem `index` of the daemon and opens its transport. False: a line on stderr says why; close it anyway. */

@@ -12,6 +12,10 @@
 /* The engine's text in two pieces, and between them each payload in up to two. */
 #define PIECES (2 + 3 * ESPAT_CFG_TX_PAYLOADS)
 
+/* A read that brings no more than this has most likely brought all: a terminal gives 4,095 bytes at once when more wait,
+ * and a host's line or its 2,048 bytes after a prompt in one piece. Should there be more, the loop says so. */
+#define FEW_BYTES 2048
+
 /* ---------------------------------------------------------------- life */
 
 bool espat_transport_open(espat_transport_t *t, struct espat_modem *modem)
@@ -30,7 +34,8 @@ bool espat_transport_open(espat_transport_t *t, struct espat_modem *modem)
     t->flowing = true;
     (void)uv_timer_init(&d->loop, &t->pace_timer);
     (void)uv_timer_init(&d->loop, &t->kind_timer);
-    t->pace_timer.data = t->kind_timer.data = t;
+    (void)uv_check_init(&d->loop, &t->last);
+    t->pace_timer.data = t->kind_timer.data = t->last.data = t;
     if (d->options.baud) {
         const espat_uart_t uart = { .baud = d->options.baud, .data = 8, .stop = 1 };
         t->paced = true;
@@ -74,6 +79,7 @@ void espat_transport_close(espat_transport_t *t)
     t->path = NULL;
     uv_close((uv_handle_t *)&t->pace_timer, NULL);
     uv_close((uv_handle_t *)&t->kind_timer, NULL);
+    uv_close((uv_handle_t *)&t->last, NULL);
     t->kind = NULL;
 }
 
@@ -84,6 +90,7 @@ static void paced(uv_timer_t *timer)
     espat_transport_t *t = timer->data;
     if (t->input_paced) {
         t->input_paced = false;
+        if (t->kind->before_read) t->kind->before_read(t);
         espat_transport_read(t);
     }
     espat_modem_settle(t->modem);
@@ -124,11 +131,24 @@ static void count_arrived(espat_transport_t *t, size_t n, size_t pending)
 
 /* ---------------------------------------------------------------- host to modem */
 
+static void all_told(uv_check_t *last)
+{
+    espat_transport_t *t = last->data;
+    (void)uv_check_stop(last);
+    espat_transport_read(t);
+    espat_modem_settle(t->modem);
+}
+
 static void ready(void *user, int events)
 {
     espat_transport_t *t = user;
     if (events & UV_WRITABLE) t->full = false;
-    if (events & UV_READABLE) espat_transport_read(t);
+    if (events & UV_READABLE) {
+        if (t->kind->read_last)
+            (void)uv_check_start(&t->last, all_told);
+        else
+            espat_transport_read(t);
+    }
     espat_modem_settle(t->modem);
 }
 
@@ -165,7 +185,6 @@ void espat_transport_read(espat_transport_t *t)
     uint8_t *buffer = t->daemon->buffer;
     size_t room = ESPAT_BUFFER_BYTES, pending = 0, size = 0;
     int end = -1;
-    if (t->kind->before_read) t->kind->before_read(t);
     if (!t->reading || t->input_paced || t->modem->held) return;
     if (t->kind->translate) room /= 2;
     if (t->paced) room = arrived(t, room, &pending);
@@ -173,6 +192,7 @@ void espat_transport_read(espat_transport_t *t)
         ssize_t n = read(t->in_fd, buffer + size, room - size);
         if (n > 0) {
             size += (size_t)n;
+            if (n <= FEW_BYTES) break;
         } else if (n == 0) {
             end = 0;
             break;

@@ -144,7 +144,8 @@ static void opener_ready(void *user, int events)
     read_openers(d);
 }
 
-/* Bytes prove that somebody opened it: who that is must be known before they are answered. */
+/* Bytes prove that somebody opened it: who that is must be known before they are answered. In the loop's turn that is
+ * so (read_last). */
 static void pty_before_read(espat_transport_t *t)
 {
     read_openers(t->daemon);
@@ -319,6 +320,7 @@ const espat_transport_kind_t espat_transport_pty = {
     .close = pty_close,
     .ended = pty_ended,
     .before_read = pty_before_read,
+    .read_last = true,
     .stuck = pty_stuck,
     .hand_over = pty_hand_over,
 };
