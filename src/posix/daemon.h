@@ -28,6 +28,10 @@ typedef struct espat_daemon {
     struct {
         int fd; /* inotify, made for the first PTY */
         espat_watch_t *watch;
+        espat_transport_t **of; /* whose slave it is, by inotify's number; NULL: nobody's */
+        size_t of_size;
+        unsigned count;             /* of them */
+        espat_transport_t *touched; /* their events are not yet acted on; a list */
     } openers;
     uv_signal_t signals[3];
     espat_modem_t **modems;

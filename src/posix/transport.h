@@ -65,8 +65,9 @@ struct espat_transport {
     uv_timer_t pace_timer, kind_timer;
     union {
         struct {
-            int watch;      /* inotify's number */
-            bool touched;   /* its inotify events are not yet acted on */
+            int watch;    /* inotify's number; 0: none */
+            bool touched; /* it is in the daemon's list of those */
+            espat_transport_t *next_touched;
             unsigned opens; /* exact for one host at a time; inotify merges equal events */
             char slave[64];
         } pty;

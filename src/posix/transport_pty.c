@@ -84,6 +84,35 @@ static void judge(espat_transport_t *t)
     if (t->heard) leave(t);
 }
 
+/* The modem whose slave inotify means. */
+static espat_transport_t *watched(const espat_daemon_t *d, int number)
+{
+    return number >= 0 && (size_t)number < d->openers.of_size ? d->openers.of[number] : NULL;
+}
+
+static void touch(espat_transport_t *t, uint32_t mask)
+{
+    espat_daemon_t *d = t->daemon;
+    if (!t->u.pty.touched) {
+        t->u.pty.touched = true;
+        t->u.pty.next_touched = d->openers.touched;
+        d->openers.touched = t;
+    }
+    take_event(t, mask);
+}
+
+static void take_events(espat_daemon_t *d, const struct inotify_event *event)
+{
+    if (event->mask & IN_Q_OVERFLOW) { /* some were lost: anybody's */
+        for (unsigned i = 0; i < d->count && !d->stopping; i++)
+            if (d->modems[i]->transport.in) touch(&d->modems[i]->transport, IN_OPEN);
+        return;
+    }
+    espat_transport_t *t = watched(d, event->wd);
+    if (t) touch(t, event->mask);
+}
+
+/* It is called for all that any host sends: without events it must not look at every modem. */
 static void read_openers(espat_daemon_t *d)
 {
     union {
@@ -93,21 +122,16 @@ static void read_openers(espat_daemon_t *d)
     for (;;) {
         ssize_t n = read(d->openers.fd, &buffer, sizeof buffer);
         if (n <= 0) break;
-        for (size_t at = 0; at + sizeof buffer.event <= (size_t)n;) {
+        for (size_t at = 0; at + sizeof buffer.event <= (size_t)n && !d->stopping;) {
             struct inotify_event event;
             memcpy(&event, buffer.bytes + at, sizeof event);
             at += sizeof event + event.len;
-            for (unsigned i = 0; i < d->count && !d->stopping; i++) {
-                espat_transport_t *t = &d->modems[i]->transport;
-                if (!t->in || (event.wd != t->u.pty.watch && !(event.mask & IN_Q_OVERFLOW))) continue;
-                t->u.pty.touched = true;
-                take_event(t, event.mask & IN_Q_OVERFLOW ? IN_OPEN : event.mask);
-            }
+            take_events(d, &event);
         }
     }
-    for (unsigned i = 0; i < d->count && !d->stopping; i++) {
-        espat_transport_t *t = &d->modems[i]->transport;
-        if (!t->in || !t->u.pty.touched) continue;
+    while (d->openers.touched && !d->stopping) {
+        espat_transport_t *t = d->openers.touched;
+        d->openers.touched = t->u.pty.next_touched;
         t->u.pty.touched = false;
         judge(t);
     }
@@ -203,6 +227,44 @@ static bool open_openers(espat_daemon_t *d)
     return true;
 }
 
+/* Has inotify tell who opens and closes the slave. */
+static bool watch_openers(espat_transport_t *t)
+{
+    espat_daemon_t *d = t->daemon;
+    int number = inotify_add_watch(d->openers.fd, t->u.pty.slave, IN_OPEN | IN_CLOSE);
+    if (number < 0) return false;
+    if ((size_t)number >= d->openers.of_size) {
+        const size_t size = 2 * (size_t)number; /* they count from 1 */
+        espat_transport_t **of = realloc(d->openers.of, size * sizeof(espat_transport_t *));
+        if (!of) return false;
+        memset(of + d->openers.of_size, 0, (size - d->openers.of_size) * sizeof(espat_transport_t *));
+        d->openers.of = of;
+        d->openers.of_size = size;
+    }
+    d->openers.of[number] = t;
+    d->openers.count++;
+    t->u.pty.watch = number;
+    return true;
+}
+
+static void unwatch_openers(espat_transport_t *t)
+{
+    espat_daemon_t *d = t->daemon;
+    if (t->u.pty.watch > 0) {
+        d->openers.of[t->u.pty.watch] = NULL;
+        d->openers.count--;
+        t->u.pty.watch = 0;
+    }
+    if (d->openers.fd < 0 || d->openers.count > 0) return;
+    espat_watch_close(d->openers.watch);
+    d->openers.watch = NULL;
+    close(d->openers.fd);
+    d->openers.fd = -1;
+    free(d->openers.of);
+    d->openers.of = NULL;
+    d->openers.of_size = 0;
+}
+
 static bool pty_open(espat_transport_t *t)
 {
     int master = espat_transport_take_over(t, 0);
@@ -226,8 +288,7 @@ static bool pty_open(espat_transport_t *t)
         sweep(t, true);
     }
     if (!open_openers(t->daemon)) return fail("use inotify");
-    t->u.pty.watch = inotify_add_watch(t->daemon->openers.fd, t->u.pty.slave, IN_OPEN | IN_CLOSE);
-    if (t->u.pty.watch < 0) return fail("watch the pseudo-terminal");
+    if (!watch_openers(t)) return fail("watch the pseudo-terminal");
     if (!espat_transport_watch(t, master, master)) return fail("watch the pseudo-terminal");
     if (!t->path) return true;
     if (make_link(t)) return true;
@@ -238,16 +299,9 @@ static bool pty_open(espat_transport_t *t)
 
 static void pty_close(espat_transport_t *t)
 {
-    espat_daemon_t *d = t->daemon;
     if (t->path && !t->handed_over) remove_link(t);
     espat_transport_unwatch(t);
-    if (d->openers.fd < 0) return;
-    for (unsigned i = 0; i < d->count; i++)
-        if (d->modems[i]->transport.in) return;
-    espat_watch_close(d->openers.watch);
-    d->openers.watch = NULL;
-    close(d->openers.fd);
-    d->openers.fd = -1;
+    unwatch_openers(t);
 }
 
 static void pty_hand_over(espat_transport_t *t, int line[ESPAT_LINE_FDS])
