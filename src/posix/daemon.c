@@ -12,6 +12,10 @@
 #include "provision.h"
 #include "report.h"
 
+/* Of the process itself; and of one modem with its host, all its links, its server and a ping. */
+#define OWN_DESCRIPTORS   16
+#define MODEM_DESCRIPTORS 12
+
 /* ---------------------------------------------------------------- the end */
 
 void espat_daemon_stop(espat_daemon_t *d, int status)
@@ -75,13 +79,26 @@ static bool listen_to_supervisor(espat_daemon_t *d)
     return d->supervisor != NULL;
 }
 
-/* Each modem takes up to a dozen descriptors. */
-static void allow_descriptors(void)
+/* Allows as many as the system grants. False: too few to start; a line on stderr says so. */
+static bool allow_descriptors(const espat_daemon_t *d)
 {
+    const unsigned count = d->options.count;
+    const rlim_t least = OWN_DESCRIPTORS + (rlim_t)count * (d->folder.dir_fd >= 0 ? 2 : 1);
+    const rlim_t most = OWN_DESCRIPTORS + (rlim_t)count * MODEM_DESCRIPTORS;
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return true;
+    const rlim_t soft = limit.rlim_cur;
     limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    const rlim_t allowed = setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_max : soft;
+    if (allowed < least)
+        espat_report_line("--count %u needs at least %llu descriptors, and %llu are allowed: "
+                          "raise the hard limit (ulimit -Hn)",
+                          count, (unsigned long long)least, (unsigned long long)allowed);
+    else if (allowed < most)
+        espat_report_line("%llu descriptors are allowed, and --count %u with all links open needs %llu: "
+                          "links may fail to open; raise the hard limit (ulimit -Hn)",
+                          (unsigned long long)allowed, count, (unsigned long long)most);
+    return allowed >= least;
 }
 
 static bool open_modems(espat_daemon_t *d)
@@ -147,7 +164,7 @@ int espat_daemon_run(espat_daemon_t *d)
     d->openers.fd = -1;
     /* One worker writes settings in order; more would only take memory. */
     (void)setenv("UV_THREADPOOL_SIZE", "1", 1);
-    allow_descriptors();
+    if (!allow_descriptors(d)) return 1;
     d->trace.fd = -1;
     if (o->trace && !espat_trace_open(&d->trace, o->trace_file, o->count > 1)) {
         espat_report_line("cannot write the trace to %s: %s", o->trace_file, strerror(errno));

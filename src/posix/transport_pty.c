@@ -270,6 +270,11 @@ static bool pty_open(espat_transport_t *t)
     int master = espat_transport_take_over(t, 0);
     const bool taken = master >= 0;
     if (!taken) master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (master < 0 && errno == ENOSPC) {
+        espat_report_line(
+            "cannot open a pseudo-terminal: all that there may be are in use; raise kernel.pty.max");
+        return false;
+    }
     if (master < 0) return fail("open a pseudo-terminal");
     t->in_fd = t->out_fd = master; /* so that it is closed */
     if ((!taken && (grantpt(master) != 0 || unlockpt(master) != 0)) ||

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a modem costs when it does nothing, and how much memory it holds."""
 
+import contextlib
 import pathlib
 import socket
 import time
@@ -146,6 +147,29 @@ def test_resident_memory_with_tls(start_tls, serve, pki, release, figure):
         sizes.append(resident_kib(port.daemon.pid))
     figure(f'resident: {fresh} KiB without TLS, {sizes[0]} KiB with one SSL link, {sizes[4]} KiB with five')
     assert fresh <= 8192 and sizes[4] <= 16384
+
+
+def test_resident_memory_of_many_modems(start_pty, folder, serve, release, figure):
+    """At most 64 KiB for each beyond the first, with a link that carried more than its buffers hold in both directions."""
+    def used_by(count):
+        names = folder / str(count)
+        names.mkdir()
+        daemon = start_pty('--count', count, link=f'{count}/%d', wait_for=f'{count}/{count - 1}', program=release)
+        rest = resident_kib(daemon.pid)
+        with contextlib.ExitStack() as opened:
+            ports = [opened.enter_context(modem.open_port(names / str(i))) for i in range(count)]
+            for port in ports:
+                port.prepare()
+                port.connect('127.0.0.1', server.port)
+                for turn in range(5):
+                    port.send(bytes(2048))
+                    port.receive(0, (turn + 1) * 2048)
+            return rest, resident_kib(daemon.pid)
+
+    server = serve(servers.echo)
+    rest, used = ((many - one) / 99 for one, many in zip(used_by(1), used_by(100)))
+    figure(f'resident: {rest:.1f} KiB for each further modem at rest, {used:.1f} KiB when it is used')
+    assert used <= 64
 
 
 def test_memory_does_not_grow(start_pty, serve, release):
