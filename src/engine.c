@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The order of work. After every input: the running command and its lines, messages that are owed, then nothing is
  * left to do until the next input. */
+#include <stddef.h>
 #include <string.h>
 
 #include <espat/espat.h>
@@ -485,7 +486,7 @@ void espat_tick(espat_t *e, uint64_t now)
 
 void espat_init(espat_t *e, const espat_config_t *config)
 {
-    memset(e, 0, sizeof *e);
+    memset(e, 0, offsetof(espat_t, text));
     e->profile = config->profile != NULL ? config->profile : espat_profile_find("2.1", "host");
     e->can_update = config->update;
     e->trace = config->trace;

@@ -48,7 +48,6 @@ typedef struct espat_link {
     espat_ring_t rx;  /* received, not yet with the host; its oldest bytes may be lent to the output */
     uint32_t lent;    /* bytes at the front of rx that stand in the output as payloads */
     uint32_t headers; /* of the rest, bytes that are headers of datagrams */
-    uint8_t window[ESPAT_CFG_LINK_RX_BYTES];
 } espat_link_t;
 
 typedef enum espat_station_state {
@@ -429,9 +428,12 @@ typedef struct espat {
     bool can_update;
     void (*trace)(void *user, const char *text);
     void *user;
+    /* From here on bytes that are written before they are read. espat_init leaves them alone: where the system gives
+     * memory when it is touched, a buffer costs nothing until it is used. */
+    uint8_t text[ESPAT_CFG_TX_BYTES];
     /* Data after the prompt, then on its way to the network. */
     uint8_t buffer[ESPAT_CFG_SEND_BYTES + ESPAT_ESCAPE_BYTES];
-    uint8_t text[ESPAT_CFG_TX_BYTES];
+    uint8_t windows[ESPAT_CFG_LINKS][ESPAT_CFG_LINK_RX_BYTES]; /* of the links */
 } espat_t;
 
 #endif

@@ -15,7 +15,7 @@ void espat_link_init(espat_t *e)
     uint16_t window = e->profile->window_bytes;
     if (window > ESPAT_CFG_LINK_RX_BYTES) window = ESPAT_CFG_LINK_RX_BYTES;
     for (uint8_t id = 0; id < ESPAT_CFG_LINKS; id++)
-        espat_ring_init(&e->links[id].rx, e->links[id].window, window);
+        espat_ring_init(&e->links[id].rx, e->windows[id], window);
 }
 
 void espat_link_restart(espat_t *e)

@@ -24,7 +24,7 @@ void espat_daemon_stop(espat_daemon_t *d, int status)
     d->stopping = true;
     d->status = status;
     for (unsigned i = 0; i < d->count; i++)
-        espat_modem_close(d->modems[i]);
+        espat_modem_close(&d->modems[i]);
     espat_dns_close(&d->dns);
     espat_watch_close(d->supervisor);
     d->supervisor = NULL;
@@ -36,7 +36,7 @@ void espat_daemon_restart(espat_daemon_t *d)
 {
     if (d->stopping) return;
     d->restarting = true;
-    espat_transport_hand_over(&d->modems[0]->transport, d->supervised.line);
+    espat_transport_hand_over(&d->modems[0].transport, d->supervised.line);
     espat_supervised_restart(&d->supervised);
     espat_daemon_stop(d, 0);
 }
@@ -103,22 +103,23 @@ static bool allow_descriptors(const espat_daemon_t *d)
 
 static bool open_modems(espat_daemon_t *d)
 {
-    d->modems = calloc(d->options.count, sizeof(espat_modem_t *));
-    for (unsigned i = 0; d->modems && i < d->options.count; i++) {
-        d->modems[i] = calloc(1, sizeof(espat_modem_t));
-        if (!d->modems[i]) break;
-        d->count++;
-        if (!espat_modem_open(d->modems[i], d, i)) return false;
+    /* In one piece: large memory is the system's own zeros, and what no modem uses stays untouched. */
+    d->modems = calloc(d->options.count, sizeof *d->modems);
+    if (!d->modems) {
+        espat_report_line("no memory for %u modems: ask for fewer with --count", d->options.count);
+        return false;
     }
-    if (d->count == d->options.count) return true;
-    espat_report_line("no memory for %u modems: ask for fewer with --count", d->options.count);
-    return false;
+    while (d->count < d->options.count) {
+        const unsigned i = d->count++;
+        if (!espat_modem_open(&d->modems[i], d, i)) return false;
+    }
+    return true;
 }
 
 /* How a person talks to it, with programs that are everywhere. */
 static void report_use(const espat_daemon_t *d, int fd)
 {
-    const espat_transport_t *first = &d->modems[0]->transport;
+    const espat_transport_t *first = &d->modems[0].transport;
     const char *name = first->path ? first->path : first->name;
     switch (d->options.port) {
     case ESPAT_PORT_PTY: espat_report_ready(fd, "try: picocom -b 115200 --omap crcrlf %s", name); break;
@@ -135,7 +136,7 @@ static void report_modems(const espat_daemon_t *d)
 {
     const int fd = d->options.port == ESPAT_PORT_STDIO ? STDERR_FILENO : STDOUT_FILENO;
     for (unsigned i = 0; i < d->count; i++) {
-        const espat_transport_t *t = &d->modems[i]->transport;
+        const espat_transport_t *t = &d->modems[i].transport;
         char number[16] = "";
         if (d->count > 1) (void)snprintf(number, sizeof number, " %u", i);
         if (d->options.port == ESPAT_PORT_PTY && t->path)
@@ -151,7 +152,7 @@ static bool start(espat_daemon_t *d)
 {
     if (!open_modems(d)) return false;
     for (unsigned i = 0; i < d->count && !d->stopping; i++)
-        espat_modem_start(d->modems[i]);
+        espat_modem_start(&d->modems[i]);
     if (d->stopping) return true;
     report_modems(d);
     espat_supervised_up(&d->supervised, d->folder.dir_fd);
@@ -188,8 +189,6 @@ int espat_daemon_run(espat_daemon_t *d)
     }
     (void)uv_run(&d->loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&d->loop);
-    for (unsigned i = 0; i < d->count; i++)
-        free(d->modems[i]);
     free(d->modems);
     free(d->fetch_path);
     espat_tls_context_close(&d->tls);

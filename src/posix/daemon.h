@@ -34,7 +34,7 @@ typedef struct espat_daemon {
         espat_transport_t *touched; /* their events are not yet acted on; a list */
     } openers;
     uv_signal_t signals[3];
-    espat_modem_t **modems;
+    espat_modem_t *modems;
     unsigned count;
     bool stopping, restarting;
     int status;                         /* to exit with */

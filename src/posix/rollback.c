@@ -29,7 +29,7 @@ static void answer(espat_daemon_t *d, unsigned modem_index, uint16_t serial, con
         .u.flash = { .serial = serial, .ok = why == NULL },
     };
     if (why) espat_trace_text(&d->trace, modem_index, '*', "rollback: %s", why);
-    if (!d->stopping) espat_modem_event(d->modems[modem_index], &event);
+    if (!d->stopping) espat_modem_event(&d->modems[modem_index], &event);
 }
 
 static void rolled_back(uv_work_t *work, int status)

@@ -105,7 +105,7 @@ static void take_events(espat_daemon_t *d, const struct inotify_event *event)
 {
     if (event->mask & IN_Q_OVERFLOW) { /* some were lost: anybody's */
         for (unsigned i = 0; i < d->count && !d->stopping; i++)
-            if (d->modems[i]->transport.in) touch(&d->modems[i]->transport, IN_OPEN);
+            if (d->modems[i].transport.in) touch(&d->modems[i].transport, IN_OPEN);
         return;
     }
     espat_transport_t *t = watched(d, event->wd);
