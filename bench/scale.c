@@ -38,7 +38,7 @@
 #define ANSWER_MS     20000
 #define MODEMS_MAX    1000
 #define TRAFFIC_BYTES (64 << 20) /* of all modems, half in each direction */
-#define ROUNDTRIPS    5000
+#define ROUNDTRIPS    20000
 #define CHUNK         65536
 #define EVENTS        256
 

@@ -236,9 +236,9 @@ static bool watch_openers(espat_transport_t *t)
     if (number < 0) return false;
     if ((size_t)number >= d->openers.of_size) {
         const size_t size = 2 * (size_t)number; /* they count from 1 */
-        espat_transport_t **of = realloc(d->openers.of, size * sizeof *of);
+        espat_transport_t **of = realloc(d->openers.of, size * sizeof(espat_transport_t *));
         if (!of) return false;
-        memset(of + d->openers.of_size, 0, (size - d->openers.of_size) * sizeof *of);
+        memset(of + d->openers.of_size, 0, (size - d->openers.of_size) * sizeof(espat_transport_t *));
         d->openers.of = of;
         d->openers.of_size = size;
     }
