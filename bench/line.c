@@ -2,11 +2,12 @@
 /* What a host program gets through a terminal, and what the same host gets of the programs that espat stands beside.
  *
  *     bench_line out|in|ipd PEER [BYTES]      bytes per second from the host to the network, or to the host
- *     bench_line send PEER [BYTES]            the same by AT+CIPSEND of 2,048 bytes: command, prompt, data, SEND OK
+ *     bench_line send PEER [BYTES]            the same by AT+CIPSEND of 2,048 bytes: command, prompt, data, SEND OK; a
+ *                                             multiple of 2,048
  *     bench_line roundtrip PEER [ROUNDS]      AT to OK: median and 99th percentile in ns
  *
  * PEER is what is between the terminal and the network:
- *     bare             nothing: the other side of the terminal is read, written or echoed by the end itself
+ *     bare             nothing: at the other side of the terminal the end itself reads, writes or answers
  *     loop             a loop of read and write, both blocking: the least that a program between can cost
  *     socat, ser2net   those programs
  *     espat COMMAND    the daemon, in passthrough for out and in; the words of COMMAND stand last, behind "--"
@@ -18,7 +19,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -29,7 +29,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -43,7 +42,8 @@
 #define ROUNDS       10000
 #define CHUNK        65536
 
-static const char question[] = "AT\r\n", answer[] = "\r\nOK\r\n";
+static const char question[] = "AT\r\n", answer[] = "\r\nOK\r\n", prompt[] = "\r\nOK\r\n\r\n>",
+                  sent[] = "\r\nRecv 2048 bytes\r\n\r\nSEND OK\r\n";
 
 typedef enum peer { BARE, LOOP, SOCAT, SER2NET, ESPAT, PEERS } peer_t;
 
@@ -144,6 +144,29 @@ static void source(int fd, int controls)
         size_t n = left < CHUNK ? left : CHUNK;
         write_all(fd, buffer, n);
         left -= n;
+    }
+}
+
+/* Asks for each portion as a modem does, and takes it: the least that AT+CIPSEND can cost. */
+static void prompter(int fd, int controls)
+{
+    static uint8_t buffer[CHUNK];
+    (void)controls;
+    for (size_t got = 0; got < amount;) {
+        size_t size = 0;
+        do {
+            ssize_t n = read(fd, buffer + size, sizeof buffer - size);
+            if (n <= 0) _exit(1);
+            size += (size_t)n;
+        } while (buffer[size - 1] != '\n');
+        write_all(fd, prompt, sizeof prompt - 1);
+        for (size = 0; size < SEND_PORTION;) {
+            ssize_t n = read(fd, buffer, SEND_PORTION - size);
+            if (n <= 0) _exit(1);
+            size += (size_t)n;
+        }
+        write_all(fd, sent, sizeof sent - 1);
+        got += SEND_PORTION;
     }
 }
 
@@ -451,7 +474,7 @@ static void enter_passthrough(void)
     if (peer != ESPAT) return;
     command("AT+CIPMODE=1\r\n");
     put("AT+CIPSEND\r\n", 12);
-    until("\r\n>");
+    until(prompt);
 }
 
 static void print_rate(uint64_t begun)
@@ -489,13 +512,13 @@ static void measure_in(void)
 static void measure_send(void)
 {
     static uint8_t data[SEND_PORTION];
-    set_up(sink);
+    set_up(peer == ESPAT ? sink : prompter);
     uint64_t begun = now_ns();
-    for (size_t sent = 0; sent < amount; sent += SEND_PORTION) {
+    for (size_t done = 0; done < amount; done += SEND_PORTION) {
         put("AT+CIPSEND=2048\r\n", 17);
-        until("\r\n>");
+        until(prompt);
         put(data, sizeof data);
-        until("SEND OK\r\n");
+        until(sent);
     }
     print_rate(begun);
 }
@@ -579,7 +602,7 @@ int main(int argc, char **argv)
         { "out", measure_out, STREAM_BYTES, { true, true, true, true, true } },
         { "in", measure_in, STREAM_BYTES, { true, true, true, true, true } },
         { "ipd", measure_ipd, STREAM_BYTES, { [ESPAT] = true } },
-        { "send", measure_send, SEND_BYTES, { [ESPAT] = true } },
+        { "send", measure_send, SEND_BYTES, { [BARE] = true, [ESPAT] = true } },
         { "roundtrip", measure_roundtrip, ROUNDS, { [BARE] = true, [ESPAT] = true } },
     };
     for (size_t i = 0; argc >= 3 && i < sizeof kinds / sizeof *kinds; i++) {
