@@ -123,7 +123,7 @@ static void check_output(trial_t *t)
     size_t count = espat_uart_tx_vec(&t->sim.modem, pieces, room), sum = 0;
     for (size_t i = 0; i < count; i++)
         sum += pieces[i].size;
-    if (sum > ESPAT_CFG_TX_BYTES + (size_t)ESPAT_CFG_LINKS * ESPAT_CFG_LINK_RX_BYTES)
+    if (sum > ESPAT_CFG_TX_BYTES + (size_t)ESPAT_CFG_LINKS * ESPAT_CFG_LINK_RX_BYTES + SIM_WIDE_BYTES)
         trial_fail(t, "%zu bytes wait in the output", sum);
 }
 
@@ -203,6 +203,7 @@ static void configure(trial_t *t, FILE *log)
     sim_config_t config = { .goes_wrong = goes_wrong, .done = done, .user = t, .log = log };
     config.late_ms = t->kind == FAULT_TOO_LATE ? TOO_LATE_MS : LATE_MS;
     if (t->kind == FAULT_RANDOM) config.drain = (sim_drain_t)sim_bytes_random(&t->random, 3);
+    config.wide = t->kind == FAULT_RANDOM && (t->k & 1) != 0;
     config.modem.update = true;
     config.radio.ip = (espat_ip_t){ 4, { 10, 0, 0, 2 } };
     config.radio.gateway = (espat_ip_t){ 4, { 10, 0, 0, 1 } };

@@ -79,7 +79,9 @@ static void check_output(const fuzz_port_t *p)
     hold(p, few == (n < 2 ? n : 2), "the number of pieces depends on their limit");
     hold(p, n == 0 ? size == 0 : first == all[0].data && size == all[0].size,
          "the first piece is not the first of all");
-    hold(p, sum(all, n) <= ESPAT_CFG_TX_BYTES + (size_t)ESPAT_CFG_LINKS * ESPAT_CFG_LINK_RX_BYTES,
+    hold(p,
+         sum(all, n) <=
+             ESPAT_CFG_TX_BYTES + (size_t)ESPAT_CFG_LINKS * ESPAT_CFG_LINK_RX_BYTES + sizeof p->window,
          "more output than there is memory");
     for (size_t i = 0; i < n; i++) {
         hold(p, all[i].size != 0 && all[i].data != NULL, "an empty piece of output");
@@ -137,6 +139,10 @@ void fuzz_port_init(fuzz_port_t *p, uint8_t how)
         .user = p,
     };
     memset(p, 0, sizeof *p);
+    if ((how & 32) != 0) {
+        config.wide_window = p->window;
+        config.wide_window_bytes = sizeof p->window;
+    }
     p->now = CLOCK_AT_START;
     memset(&p->modem, 0xa5, sizeof p->modem);
     espat_init(&p->modem, &config);
@@ -391,7 +397,8 @@ void fuzz_port_bring(fuzz_port_t *p, uint8_t link, size_t n, uint8_t pattern)
     size_t count, got = 0;
     if (p->links[link].phase != FUZZ_OPEN) return;
     count = espat_link_rx_vec(&p->modem, link, room);
-    hold(p, sum(room, count) <= ESPAT_CFG_LINK_RX_BYTES, "more room than the window has");
+    hold(p, sum(room, count) <= (link == 0 ? sizeof p->window : ESPAT_CFG_LINK_RX_BYTES),
+         "more room than the window has");
     for (size_t i = 0; i < count && got < n; i++) {
         size_t part = room[i].size < n - got ? room[i].size : n - got;
         memset(room[i].data, pattern, part);

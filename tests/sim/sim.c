@@ -60,6 +60,10 @@ void sim_init(sim_t *s, const sim_config_t *config)
     s->start = s->now = CLOCK_AT_START;
     s->next_port = FIRST_LOCAL_PORT;
     espat_radio_init(&s->radio, &s->config.radio);
+    if (config->wide) {
+        s->config.modem.wide_window = s->window;
+        s->config.modem.wide_window_bytes = sizeof s->window;
+    }
     espat_init(&s->modem, &s->config.modem);
 }
 

@@ -196,10 +196,13 @@ typedef struct sim_update {
     char version[ESPAT_PARTITION_CHARS + 1], partition[ESPAT_PARTITION_CHARS + 1];
 } sim_update_t;
 
+#define SIM_WIDE_BYTES 16384
+
 /* All zero is a working configuration. */
 typedef struct sim_config {
     espat_config_t modem; /* trace and user are the simulation's own */
     espat_radio_config_t radio;
+    bool wide; /* a wide window, as espat_config_t says */
     sim_drain_t drain;
     FILE *log; /* every byte, action and event with its time; NULL: nothing */
     bool (*goes_wrong)(void *user, sim_step_t step); /* asked before each; NULL: none does */
@@ -210,6 +213,7 @@ typedef struct sim_config {
 
 typedef struct sim {
     espat_t modem;
+    uint8_t window[SIM_WIDE_BYTES];
     espat_radio_t radio;
     sim_config_t config;
     uint64_t start, now;

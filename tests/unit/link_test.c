@@ -11,6 +11,7 @@
 
 #include "link.h"
 #include "number.h"
+#include "ring.h"
 
 static espat_t e;
 
@@ -223,6 +224,54 @@ static void test_window_of_a_full_link(void **state)
     assert_int_equal(espat_link_memory(&e), (ESPAT_CFG_LINKS - 1) * (uint32_t)e.profile->window_bytes);
 }
 
+/* The only link may have a larger window, which it fills in large pieces. To a host that reads by itself, and beside
+ * other links, it is the chip's. */
+static void test_wide_window(void **state)
+{
+    static uint8_t window[20000];
+    const espat_config_t config = { .wide_window = window, .wide_window_bytes = sizeof window };
+    espat_span_t pieces[2];
+    (void)state;
+    espat_init(&e, &config);
+    espat_boot(&e, 1000);
+    connect_link(0);
+    e.job.quiet = true; /* it stays in the window */
+    assert_int_equal(espat_link_rx_vec(&e, 0, pieces), 1);
+    assert_ptr_equal(pieces[0].data, window);
+    assert_int_equal(pieces[0].size, sizeof window);
+    espat_link_rx_ack(&e, 0, 10000, 1000);
+    assert_int_equal(espat_link_rx_vec(&e, 0, pieces), 1);
+    assert_int_equal(pieces[0].size, 10000);
+    espat_link_rx_ack(&e, 0, 1, 1000);
+    assert_int_equal(espat_link_rx_vec(&e, 0, pieces), 0); /* less than half is free */
+    assert_int_equal(espat_link_memory(&e), (ESPAT_CFG_LINKS - 1) * (uint32_t)e.profile->window_bytes);
+
+    e.ciprecvmode = true;
+    assert_int_equal(espat_link_rx_vec(&e, 0, pieces), 0);
+    espat_ring_take(&e.links[0].rx, 10001 - 5000);
+    assert_int_equal(espat_link_rx_vec(&e, 0, pieces), 1);
+    assert_int_equal(pieces[0].size, e.profile->window_bytes - 5000u);
+    e.ciprecvmode = false;
+    assert_int_equal(espat_link_rx_vec(&e, 0, pieces), 2);
+    assert_int_equal(pieces[0].size + pieces[1].size, sizeof window - 5000);
+    e.cipmux = true;
+    assert_int_equal(espat_link_rx_vec(&e, 0, pieces), 1);
+    assert_int_equal(pieces[0].size, e.profile->window_bytes - 5000u);
+}
+
+/* Smaller than the chip's, or larger than a window can be. */
+static void test_wide_window_of_odd_size(void **state)
+{
+    static uint8_t window[70000];
+    espat_config_t config = { .wide_window = window, .wide_window_bytes = 1000 };
+    (void)state;
+    espat_init(&e, &config);
+    assert_int_equal(e.links[0].rx.size, e.profile->window_bytes);
+    config.wide_window_bytes = sizeof window;
+    espat_init(&e, &config);
+    assert_int_equal(e.links[0].rx.size, 65535);
+}
+
 static void test_send(void **state)
 {
     size_t n;
@@ -277,6 +326,8 @@ int main(void)
         cmocka_unit_test_setup(test_windows_of_links_that_are_not_open, setup),
         cmocka_unit_test_setup(test_too_much_received, setup),
         cmocka_unit_test_setup(test_window_of_a_full_link, setup),
+        cmocka_unit_test_setup(test_wide_window, setup),
+        cmocka_unit_test(test_wide_window_of_odd_size),
         cmocka_unit_test_setup(test_send, setup),
         cmocka_unit_test_setup(test_restart, setup),
     };
