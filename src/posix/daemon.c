@@ -155,12 +155,12 @@ int espat_daemon_run(espat_daemon_t *d)
     }
     if (!espat_iface_find(&d->iface, o->iface)) return 1;
     espat_provision_recover(d->folder.dir_fd);
-    d->fetch_path = espat_fetch_path();
-    espat_tls_context_init(&d->tls, &d->folder, o->tls_verify);
     if (uv_loop_init(&d->loop) != 0) {
         espat_report_line("cannot make the event loop: no descriptor or memory left");
         return 1;
     }
+    d->fetch_path = espat_fetch_path();
+    espat_tls_context_init(&d->tls, &d->folder, o->tls_verify);
     bool ok = espat_dns_init(&d->dns, &d->loop, o->dns_port);
     ok = listen_to_supervisor(d) && ok;
     if (!catch_signals(d) || !ok) {

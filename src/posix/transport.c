@@ -211,7 +211,7 @@ static size_t write_pieces(espat_transport_t *t, const espat_span_t *pieces, siz
         written = writev(t->out_fd, vector, count);
     } while (written < 0 && errno == EINTR);
     if (written < 0) {
-        if (errno != EAGAIN) {
+        if (errno != EAGAIN && errno != ENOMEM) { /* of a terminal: the kernel has no buffer now */
             t->kind->ended(t, errno);
             return 0;
         }

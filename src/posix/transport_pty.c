@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "daemon.h"
+#include "open_file.h"
 #include "report.h"
 #include "transport.h"
 
@@ -37,14 +38,20 @@ static void sweep(const espat_transport_t *t, bool raw)
         line.c_cc[VTIME] = 0;
         (void)cfsetspeed(&line, B115200);
     }
-    (void)tcsetattr(t->in_fd, TCSAFLUSH, &line); /* with it goes what waits in the slave */
+    while (tcsetattr(t->in_fd, TCSAFLUSH, &line) != 0 &&
+           errno == EINTR) /* with it goes what waits in the slave */
+        ;
 }
 
 /* What poll says of the master; POLLHUP: nobody has the slave open. */
 static int look(const espat_transport_t *t)
 {
     struct pollfd master = { .fd = t->in_fd, .events = POLLIN };
-    return poll(&master, 1, 0) > 0 ? master.revents : 0;
+    int ready;
+    do {
+        ready = poll(&master, 1, 0);
+    } while (ready < 0 && errno == EINTR);
+    return ready > 0 ? master.revents : 0;
 }
 
 /* ---------------------------------------------------------------- hosts come and go */
@@ -92,6 +99,7 @@ static void read_openers(espat_daemon_t *d)
     } buffer;
     for (;;) {
         ssize_t n = read(d->openers.fd, &buffer, sizeof buffer);
+        if (n < 0 && errno == EINTR) continue;
         if (n <= 0) break;
         for (size_t at = 0; at + sizeof buffer.event <= (size_t)n;) {
             struct inotify_event event;
@@ -221,7 +229,7 @@ static bool pty_open(espat_transport_t *t)
         espat_transport_resume(t);
     } else {
         /* Opened and closed once, so that the master says from the start that nobody has it open. */
-        int slave = open(t->u.pty.slave, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+        int slave = espat_open_file(AT_FDCWD, t->u.pty.slave, O_RDWR | O_NOCTTY | O_NONBLOCK);
         if (slave >= 0) close(slave);
         sweep(t, true);
     }

@@ -289,6 +289,7 @@ LIMIT_S = 60
 
 def pytest_configure(config):
     config.addinivalue_line('markers', f'limit(seconds): the test may run so long, in place of {LIMIT_S} s')
+    config.addinivalue_line('markers', 'torture: the daemon with failing_calls.c in it')
 
 
 @pytest.hookimpl(hookwrapper=True)
