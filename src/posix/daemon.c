@@ -12,7 +12,16 @@
 #include "provision.h"
 #include "report.h"
 
+static const int signal_numbers[] = { SIGINT, SIGTERM, SIGHUP };
+#define SIGNALS (sizeof signal_numbers / sizeof *signal_numbers)
+
 /* ---------------------------------------------------------------- the end */
+
+static void close_signals(espat_daemon_t *d)
+{
+    for (size_t i = 0; i < SIGNALS; i++)
+        uv_close((uv_handle_t *)&d->signals[i], NULL);
+}
 
 void espat_daemon_stop(espat_daemon_t *d, int status)
 {
@@ -24,8 +33,9 @@ void espat_daemon_stop(espat_daemon_t *d, int status)
     espat_dns_close(&d->dns);
     espat_watch_close(d->supervisor);
     d->supervisor = NULL;
-    for (size_t i = 0; i < sizeof d->signals / sizeof *d->signals; i++)
-        uv_close((uv_handle_t *)&d->signals[i], NULL);
+    if (!d->restarting) close_signals(d);
+    for (size_t i = 0; i < SIGNALS; i++)
+        uv_unref((uv_handle_t *)&d->signals[i]);
 }
 
 void espat_daemon_restart(espat_daemon_t *d)
@@ -39,24 +49,45 @@ void espat_daemon_restart(espat_daemon_t *d)
 
 static void signalled(uv_signal_t *handle, int number)
 {
-    (void)number;
-    espat_daemon_stop(handle->data, 0);
+    espat_daemon_t *d = handle->data;
+    if (d->restarting) d->signal = number;
+    espat_daemon_stop(d, 0);
+}
+
+static void block_signals(int how)
+{
+    sigset_t set;
+    (void)sigemptyset(&set);
+    for (size_t i = 0; i < SIGNALS; i++)
+        (void)sigaddset(&set, signal_numbers[i]);
+    (void)sigprocmask(how, &set, NULL);
+}
+
+/* A signal that came too late for this image waits for the next one. */
+static void hand_over_signals(espat_daemon_t *d)
+{
+    block_signals(SIG_BLOCK);
+    uv_ref((uv_handle_t *)&d->signals[0]);
+    (void)uv_run(&d->loop, UV_RUN_NOWAIT); /* what is caught, and not yet told */
+    close_signals(d);
+    (void)uv_run(&d->loop, UV_RUN_DEFAULT);
+    if (d->signal) (void)raise(d->signal);
 }
 
 /* ---------------------------------------------------------------- the start */
 
 static bool catch_signals(espat_daemon_t *d)
 {
-    static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
     bool ok = signal(SIGPIPE, SIG_IGN) != SIG_ERR;
-    for (size_t i = 0; i < sizeof d->signals / sizeof *d->signals; i++) {
+    for (size_t i = 0; i < SIGNALS; i++) {
         d->signals[i].data = d;
         ok = uv_signal_init(&d->loop, &d->signals[i]) == 0 && ok;
         struct sigaction old;
         /* nohup and the like: a signal that was ignored stays so. */
-        if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler == SIG_IGN) continue;
-        ok = uv_signal_start(&d->signals[i], signalled, numbers[i]) == 0 && ok;
+        if (sigaction(signal_numbers[i], NULL, &old) == 0 && old.sa_handler == SIG_IGN) continue;
+        ok = uv_signal_start(&d->signals[i], signalled, signal_numbers[i]) == 0 && ok;
     }
+    block_signals(SIG_UNBLOCK); /* the image before this one may have left them blocked */
     return ok;
 }
 
@@ -170,6 +201,7 @@ int espat_daemon_run(espat_daemon_t *d)
         espat_daemon_stop(d, 1);
     }
     (void)uv_run(&d->loop, UV_RUN_DEFAULT);
+    if (d->restarting) hand_over_signals(d);
     (void)uv_loop_close(&d->loop);
     for (unsigned i = 0; i < d->count; i++)
         free(d->modems[i]);

@@ -132,6 +132,7 @@ static const char *take_text(espat_store_t *store, espat_t *engine, const char *
 bool espat_store_load(espat_store_t *store, espat_t *engine)
 {
     if (store->dir_fd < 0) return true;
+    espat_whole_file_discard(store->dir_fd, file_name); /* what a kill left */
     size_t size;
     char reason[64];
     const char *wrong;

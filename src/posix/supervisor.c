@@ -127,6 +127,11 @@ static bool start(supervisor_t *s)
 
 /* ---------------------------------------------------------------- while it runs */
 
+static void tell_to_stop(const supervisor_t *s)
+{
+    (void)send(s->link_fd, ESPAT_SUPERVISED_STOP, strlen(ESPAT_SUPERVISED_STOP), MSG_NOSIGNAL);
+}
+
 static void take_line(supervisor_t *s, struct msghdr *message)
 {
     for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part; part = CMSG_NXTHDR(message, part)) {
@@ -161,6 +166,7 @@ static void hear(supervisor_t *s)
         s->up = true;
         s->deadline_ms = -1;
         close_line(s); /* it has them: when it lets one go, the host shall see that */
+        if (s->stopping) tell_to_stop(s);
     } else if (strcmp(word, ESPAT_SUPERVISED_RESTART) == 0) {
         take_line(s, &message);
         s->restart = true;
@@ -168,12 +174,13 @@ static void hear(supervisor_t *s)
     }
 }
 
-/* A signal that was meant for the modem. It may have got it as well: being told twice to stop changes nothing. */
+/* A signal that was meant for the modem. It may have got it as well: being told twice to stop changes nothing. An image that
+ * is coming up within its time is told when it is up: what the one before handed over must not be left behind. */
 static void pass_on(supervisor_t *s, int number)
 {
     if (s->up && !s->stopping && s->link_fd >= 0)
-        (void)send(s->link_fd, ESPAT_SUPERVISED_STOP, strlen(ESPAT_SUPERVISED_STOP), MSG_NOSIGNAL);
-    else
+        tell_to_stop(s);
+    else if (s->up || s->stopping || s->deadline_ms < 0)
         (void)kill(s->child, number);
     s->stopping = true;
 }

@@ -16,6 +16,7 @@ import authority
 import modem
 import namespaces
 import servers
+import torture
 
 START_S = 15
 
@@ -238,6 +239,15 @@ def serve():
 @pytest.fixture(scope='session')
 def pki(tmp_path_factory):
     return authority.Authority(tmp_path_factory.mktemp('pki'))
+
+
+@pytest.fixture(scope='module')
+def torturer(program, pki, tmp_path_factory):
+    library = os.environ.get('ESPAT_FAILING_CALLS')
+    assert library, 'ESPAT_FAILING_CALLS must name the module that is made of failing_calls.c'
+    made = torture.Torturer(program, library, tmp_path_factory.mktemp('torture'))
+    made.pki = pki
+    return made
 
 
 @pytest.fixture

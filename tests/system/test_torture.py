@@ -392,15 +392,6 @@ def begins(calls):
     return next((i for i, call in enumerate(calls) if call.name in ('read/terminal', 'accept4/stream')), len(calls))
 
 
-@pytest.fixture(scope='module')
-def torturer(program, pki, tmp_path_factory):
-    library = os.environ.get('ESPAT_FAILING_CALLS')
-    assert library, 'ESPAT_FAILING_CALLS must name the module that is made of failing_calls.c'
-    made = torture.Torturer(program, library, tmp_path_factory.mktemp('torture'))
-    made.pki = pki
-    return made
-
-
 @pytest.mark.limit(7200)
 @pytest.mark.parametrize('scenario', SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_each_call_fails_once(torturer, scenario, figure):

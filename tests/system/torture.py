@@ -50,7 +50,7 @@ FAULTS = {
     'recvfrom/raw': BUSY + (errno.ENOMEM,),
     'pread': (errno.EINTR, errno.EIO) + SHORT,
     'write/pipe': (errno.EINTR,),
-    'write/eventfd': BUSY,
+    'write/eventfd': (errno.EINTR,),
     'write/file': (errno.EINTR,) + DISK + SHORT,
     'writev/terminal': BUSY + (errno.ENOMEM,) + SHORT,
     'writev/pipe': BUSY + (errno.EPIPE,) + SHORT,
@@ -283,7 +283,7 @@ class Run:
         if self.fault:
             env['FAILING_CALLS'] = f'{self.fault.call} {self.fault.k} {self.fault.how}'
         transport = [f'--pty={self.link}'] if link else []
-        with open(self.folder / 'out', 'ab') as out, open(self.folder / 'err', 'ab') as err:
+        with open(self.folder / 'out', 'wb') as out, open(self.folder / 'err', 'wb') as err:
             self.process = subprocess.Popen(
                 [self.torturer.program, *transport, '--state', self.state, *map(str, args)],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=env)
@@ -330,7 +330,8 @@ class Run:
         return (self.folder / 'err').read_text(errors='replace')
 
     def calls(self):
-        return [Call(line[0], *line[2:].split(' ')) for line in self.log.read_text().splitlines()]
+        # The last line of a process that was killed may be cut.
+        return [Call(*found) for found in re.findall(r'^([ !=]) (\S+) (\S+) (\S+)\n', self.log.read_text(), re.M)]
 
     def struck(self):
         return next((call for call in self.calls() if call.sign in '!='), None)
@@ -397,12 +398,15 @@ class Torturer:
         self.program, self.library, self.folder = program, library, folder
         self.number = 0
 
-    def play(self, scenario, fault=None, clean=None):
-        """One run; (run, what is wrong with it or None)."""
+    def run(self, scenario, fault=None):
         self.number += 1
         folder = self.folder / f'{scenario.__name__}.{self.number}'
         folder.mkdir()
-        run = Run(self, scenario, folder, fault)
+        return Run(self, scenario, folder, fault)
+
+    def play(self, scenario, fault=None, clean=None):
+        """One run; (run, what is wrong with it or None)."""
+        run = self.run(scenario, fault)
         try:
             wrong = judge(run, clean)
         except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
@@ -414,18 +418,19 @@ class Torturer:
 
 def judge(run, clean):
     """Plays the scenario; None, or what is wrong."""
-    try:
-        run.scenario(run)
-    except Trouble as trouble:
-        run.trouble = str(trouble)
-    except (Cut, OSError) as trouble:
-        run.trouble = str(trouble)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            run.process.wait(END_S)
+    for part in (lambda: run.scenario(run), run.recover):
+        try:
+            if run.process is None or run.process.poll() is None:
+                part()
+        except Trouble as trouble:
+            run.trouble = str(trouble)
+        except (Cut, OSError) as trouble:
+            run.trouble = str(trouble)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                run.process.wait(END_S)
     ended = run.process.poll()
     if ended is not None and (clean or ended != 0):
         return judge_end(run, ended)
-    run.recover()
     deadline = time.monotonic() + 5
     while not run.rests():
         if time.monotonic() > deadline:
