@@ -186,6 +186,7 @@ int espat_daemon_run(espat_daemon_t *d)
     }
     if (!espat_iface_find(&d->iface, o->iface)) return 1;
     espat_provision_recover(d->folder.dir_fd);
+    if (d->folder.dir_fd >= 0) espat_firmware_recover(d->folder.dir_fd);
     if (uv_loop_init(&d->loop) != 0) {
         espat_report_line("cannot make the event loop: no descriptor or memory left");
         return 1;

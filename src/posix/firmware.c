@@ -151,6 +151,16 @@ void espat_firmware_discard(int state_fd, const char *slot)
     close(fd);
 }
 
+void espat_firmware_recover(int state_fd)
+{
+    for (size_t i = 0; i < sizeof slots / sizeof *slots; i++)
+        espat_firmware_discard(state_fd, slots[i]);
+    int fd = open_folder(state_fd);
+    if (fd < 0) return;
+    espat_whole_file_discard(fd, boot_name);
+    close(fd);
+}
+
 int espat_firmware_install(int state_fd, int image_fd, const char *running, const char *slot)
 {
     char name[ESPAT_FIRMWARE_CHARS + 5];

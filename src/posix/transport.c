@@ -165,7 +165,6 @@ void espat_transport_read(espat_transport_t *t)
     uint8_t *buffer = t->daemon->buffer;
     size_t room = ESPAT_BUFFER_BYTES, pending = 0, size = 0;
     int end = -1;
-    if (t->kind->before_read) t->kind->before_read(t);
     if (!t->reading || t->input_paced || t->modem->held) return;
     if (t->kind->translate) room /= 2;
     if (t->paced) room = arrived(t, room, &pending);
@@ -182,6 +181,10 @@ void espat_transport_read(espat_transport_t *t)
         }
     }
     if (t->paced && size > 0) count_arrived(t, size, pending);
+    if (size > 0 && t->kind->was_read) {
+        t->kind->was_read(t, buffer, size);
+        if (t->daemon->stopping) return;
+    }
     if (t->kind->translate) size = t->kind->translate(t, buffer, size);
     if (size > 0) espat_modem_input(t->modem, buffer, size);
     if (end >= 0 && t->kind && t->reading) t->kind->ended(t, end);

@@ -24,8 +24,8 @@ typedef struct espat_transport_kind {
     void (*close)(espat_transport_t *t);
     /* Reading met the end (error 0) or failed; writing failed. */
     void (*ended)(espat_transport_t *t, int error);
-    /* Before bytes are read. NULL: nothing to do. */
-    void (*before_read)(espat_transport_t *t);
+    /* n bytes were read, which are at p still when it returns. NULL: nothing to do. */
+    void (*was_read)(espat_transport_t *t, uint8_t *p, size_t n);
     /* A write found no room at all. NULL: nothing to do. */
     void (*stuck)(espat_transport_t *t);
     /* The bytes that were read, in the daemon's buffer, may be changed; returns their new number, at most twice as

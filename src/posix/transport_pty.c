@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
@@ -128,10 +129,18 @@ static void opener_ready(void *user, int events)
     read_openers(d);
 }
 
-/* Bytes prove that somebody opened it: who that is must be known before they are answered. */
-static void pty_before_read(espat_transport_t *t)
+/* Bytes prove that somebody opened it: who that is must be known before they are answered, and is told by an event that is
+ * older than they are. To act on it may take the daemon's buffer, where they stand. */
+static void pty_was_read(espat_transport_t *t, uint8_t *p, size_t n)
 {
+    int waiting = 0;
+    if (ioctl(t->daemon->openers.fd, FIONREAD, &waiting) == 0 && waiting == 0) return;
+    uint8_t *copy = malloc(n);
+    if (!copy) return; /* a host that has just come may miss an answer */
+    memcpy(copy, p, n);
     read_openers(t->daemon);
+    memcpy(p, copy, n);
+    free(copy);
 }
 
 /* A hang-up, too, wakes who waits for room. */
@@ -267,7 +276,7 @@ const espat_transport_kind_t espat_transport_pty = {
     .open = pty_open,
     .close = pty_close,
     .ended = pty_ended,
-    .before_read = pty_before_read,
+    .was_read = pty_was_read,
     .stuck = pty_stuck,
     .hand_over = pty_hand_over,
 };

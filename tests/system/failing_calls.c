@@ -13,6 +13,7 @@
  *   before  the process is killed before the call
  *   torn    the process is killed when one half of the bytes is written; of other calls as `before`
  *   after   the process is killed after the call
+ *   late    the call is made a moment later
  *
  * Only libraries and programs that ask the C library are seen; what it asks itself, malloc's memory say, is not. */
 #define _GNU_SOURCE /* NOLINT(bugprone-reserved-identifier): the C library's own switch */
@@ -38,10 +39,14 @@
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Above what a daemon under test opens, so that its own descriptors have the numbers that they always have. */
 #define LOG_FD 900
+
+/* Longer than a host takes to open a terminal and to write. */
+#define LATE_NS 30000000
 
 #define NAME_CHARS 64
 #define PIECES     64
@@ -54,6 +59,7 @@ typedef enum how {
     HOW_BEFORE,
     HOW_TORN,
     HOW_AFTER,
+    HOW_LATE,
 } how_t;
 
 static char target[NAME_CHARS];
@@ -70,11 +76,8 @@ static how_t how_of(const char *text)
     static const struct {
         const char *text;
         how_t how;
-    } words[] = { { "short", HOW_SHORT },
-                  { "one", HOW_ONE },
-                  { "before", HOW_BEFORE },
-                  { "torn", HOW_TORN },
-                  { "after", HOW_AFTER } };
+    } words[] = { { "short", HOW_SHORT }, { "one", HOW_ONE },     { "before", HOW_BEFORE },
+                  { "torn", HOW_TORN },   { "after", HOW_AFTER }, { "late", HOW_LATE } };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(text, words[i].text) == 0) return words[i].how;
     chosen_error = atoi(text);
@@ -176,6 +179,7 @@ static how_t strike(const char *call, int fd, bool by_kind, size_t amount, const
         }
     }
     if (log_fd >= 0) write_log(sign, name, fd, caller);
+    if (how == HOW_LATE) (void)syscall(SYS_nanosleep, &(struct timespec){ .tv_nsec = LATE_NS }, NULL);
     if (how == HOW_BEFORE || (how == HOW_TORN && amount < 2)) die();
     errno = how == HOW_ERROR ? chosen_error : error;
     return how;

@@ -28,6 +28,8 @@ Call = collections.namedtuple('Call', 'sign name fd caller')
 # ---- what may fail, and how
 
 SHORT = ('short', 'one')
+# What others do meanwhile, the host above all, is done first.
+LATE = ('late',)
 BUSY = (errno.EINTR, errno.EAGAIN)
 DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 DISK = (errno.EIO, errno.ENOSPC)
@@ -36,11 +38,11 @@ DISK = (errno.EIO, errno.ENOSPC)
 # EIO, say, means that nobody has it open, and flags of a descriptor can always be had.
 FAULTS = {
     'read/pipe': (errno.EINTR,),
-    'read/terminal': BUSY + SHORT,
+    'read/terminal': BUSY + SHORT + LATE,
     'read/stream': BUSY + (errno.ENOMEM, errno.ECONNRESET) + SHORT,
     'read/file': (errno.EINTR, errno.EIO) + SHORT,
     'read/eventfd': BUSY,
-    'read/inotify': BUSY + (errno.ENOMEM,),
+    'read/inotify': BUSY + LATE,
     'readv/stream': BUSY + (errno.ENOMEM, errno.ECONNRESET) + SHORT,
     'recv/stream': BUSY + (errno.ENOMEM, errno.ECONNRESET) + SHORT,
     'recvfrom/stream': BUSY + (errno.ENOMEM, errno.ECONNRESET) + SHORT,
@@ -100,9 +102,9 @@ FAULTS = {
     'setsockopt': (errno.ENOMEM, errno.ENOBUFS),
     'shutdown': (errno.ENOTCONN,),
     'ioctl': (errno.ENOMEM,),
-    'tcflush': (),
+    'tcflush': LATE,
     'tcgetattr': (),
-    'tcsetattr': (errno.EINTR,),
+    'tcsetattr': (errno.EINTR,) + LATE,
     'posix_openpt': DESCRIPTORS + (errno.ENOSPC,),
     'grantpt': (errno.ENOMEM,),
     'unlockpt': (errno.ENOMEM,),
@@ -111,9 +113,9 @@ FAULTS = {
     'inotify_add_watch': (errno.ENOMEM, errno.ENOSPC),
     'epoll_create1': DESCRIPTORS,
     'epoll_ctl': (errno.ENOMEM, errno.ENOSPC),
-    'epoll_wait': (errno.EINTR,),
+    'epoll_wait': (errno.EINTR,) + LATE,
     'epoll_pwait': (errno.EINTR,),
-    'poll': (errno.EINTR, errno.ENOMEM),
+    'poll': (errno.EINTR, errno.ENOMEM) + LATE,
     'pipe2': DESCRIPTORS,
     'eventfd': DESCRIPTORS,
     'signalfd': DESCRIPTORS,
@@ -127,7 +129,7 @@ FAULTS = {
 }
 
 # These must not be seen by anybody: the call is made again, or the rest is read or written.
-INVISIBLE = {errno.EINTR, errno.EAGAIN, *SHORT}
+INVISIBLE = {errno.EINTR, errno.EAGAIN, *SHORT, *LATE}
 
 # Where libuv ends the process itself: its code has no way to tell us. (call, caller): why.
 ABORTS = {
@@ -272,7 +274,7 @@ class Run:
         self.stack = contextlib.ExitStack()
         self.log = folder / 'calls'
         self.process = None
-        self.aborted = self.refused = False
+        self.aborted = self.refused = self.recovered = False
         self.reopen = lambda: open_host(self.link)
 
     # -- for scenarios
@@ -300,9 +302,19 @@ class Run:
             time.sleep(0.0005)
         return True
 
+    def answers(self):
+        """Somebody can come in."""
+        try:
+            self.reopen().close()
+        except OSError:
+            return False
+        return True
+
     def is_ready(self):
         """It says that it is, or would if it could. False: it refused to start."""
-        return self.wait_until(lambda: 'try: ' in self.out() or (self.link.exists() and hits_messages(self)), 'the modem')
+        def said():
+            return 'try: ' in self.out() or (hits_messages(self) and self.answers())
+        return self.wait_until(said, 'the modem')
 
     def open(self):
         """A host on the PTY, without echo. None: the daemon refused to start."""
@@ -330,6 +342,8 @@ class Run:
         return (self.folder / 'err').read_text(errors='replace')
 
     def calls(self):
+        if not self.log.exists():
+            return []
         # The last line of a process that was killed may be cut.
         return [Call(*found) for found in re.findall(r'^([ !=]) (\S+) (\S+) (\S+)\n', self.log.read_text(), re.M)]
 
@@ -418,25 +432,38 @@ class Torturer:
 
 def judge(run, clean):
     """Plays the scenario; None, or what is wrong."""
-    for part in (lambda: run.scenario(run), run.recover):
+    parts = [lambda: run.scenario(run), run.recover]
+    if run.fault and run.fault.how not in INVISIBLE:
+        parts.append(run.recover)  # its line may be the one that was cut
+    for part in parts:
         try:
             if run.process is None or run.process.poll() is None:
                 part()
+                run.recovered = part == run.recover
         except Trouble as trouble:
             run.trouble = str(trouble)
         except (Cut, OSError) as trouble:
             run.trouble = str(trouble)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 run.process.wait(END_S)
+        if run.recovered:
+            break
     ended = run.process.poll()
+    if ended is None and not run.recovered:
+        return f'no new host is answered: {run.trouble}'
     if ended is not None and (clean or ended != 0):
         return judge_end(run, ended)
     deadline = time.monotonic() + 5
     while not run.rests():
         if time.monotonic() > deadline:
             return 'it does not come to rest'
-    for check in run.checks:
-        check()
+    try:
+        for check in run.checks:
+            check()
+    except (Cut, OSError):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return judge_end(run, run.process.wait(END_S))
+        raise
     run.left = run.descriptors()
     while clean and run.left != clean.left and time.monotonic() < deadline:
         time.sleep(0.002)
@@ -490,7 +517,7 @@ def judge_rest(run, clean, status):
             return f'{name_of(run.fault.how)} is seen: {differences(clean.lines, run.lines)}'
         if err:
             return f'{name_of(run.fault.how)} is seen: {err}'
-    if run.link.is_symlink() and not (run.fault and run.fault.call in ('unlink', 'readlink')):
+    if os.path.lexists(run.link) and not (run.fault and run.fault.call in ('unlink', 'readlink')):
         return 'the link is left behind'
     return None
 
