@@ -9,6 +9,7 @@
 
 #include "certificate_files.h"
 #include "certificates.h"
+#include "open_file.h"
 #include "pem.h"
 #include "whole_file.h"
 
@@ -52,7 +53,7 @@ espat_certificate_result_t espat_certificate_files_open(espat_certificate_files_
         return say(f, make ? ESPAT_CERTIFICATE_FAILED : ESPAT_CERTIFICATE_PENDING, "",
                    "there is no state folder to keep them in (--state)");
     if (!make || mkdirat(state_fd, folder_name, 0700) == 0 || errno == EEXIST)
-        f->dir_fd = openat(state_fd, folder_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        f->dir_fd = espat_open_file(state_fd, folder_name, O_RDONLY | O_DIRECTORY);
     if (f->dir_fd >= 0) return ESPAT_CERTIFICATE_DONE;
     if (!make && errno == ENOENT) return say(f, ESPAT_CERTIFICATE_PENDING, "", "there are none");
     return fail(f, "", errno);
@@ -290,7 +291,7 @@ espat_certificate_result_t espat_certificate_files_recover(espat_certificate_fil
 {
     espat_certificate_result_t worst = ESPAT_CERTIFICATE_DONE;
     f->why[0] = '\0';
-    int fd = openat(f->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = espat_open_file(f->dir_fd, ".", O_RDONLY | O_DIRECTORY);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     if (!dir) {
         int error = errno;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "certificates.h"
+#include "open_file.h"
 
 /* A system's whole set of authorities has a quarter of this. */
 #define FILE_BYTES_MAX (1 << 20)
@@ -113,7 +114,7 @@ static bool read_item(content_t *c, const espat_folder_t *folder, espat_certific
         return false;
     }
     /* It must not wait for the other end of a FIFO. */
-    int fd = openat(folder->dir_fd, c->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int fd = espat_open_file(folder->dir_fd, c->path, O_RDONLY | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) {
         say(c, errno == ENOENT ? "no such file" : strerror(errno));
         return false;

@@ -16,7 +16,16 @@
 #define OWN_DESCRIPTORS   16
 #define MODEM_DESCRIPTORS 12
 
+static const int signal_numbers[] = { SIGINT, SIGTERM, SIGHUP };
+#define SIGNALS (sizeof signal_numbers / sizeof *signal_numbers)
+
 /* ---------------------------------------------------------------- the end */
+
+static void close_signals(espat_daemon_t *d)
+{
+    for (size_t i = 0; i < SIGNALS; i++)
+        uv_close((uv_handle_t *)&d->signals[i], NULL);
+}
 
 void espat_daemon_stop(espat_daemon_t *d, int status)
 {
@@ -28,8 +37,9 @@ void espat_daemon_stop(espat_daemon_t *d, int status)
     espat_dns_close(&d->dns);
     espat_watch_close(d->supervisor);
     d->supervisor = NULL;
-    for (size_t i = 0; i < sizeof d->signals / sizeof *d->signals; i++)
-        uv_close((uv_handle_t *)&d->signals[i], NULL);
+    if (!d->restarting) close_signals(d);
+    for (size_t i = 0; i < SIGNALS; i++)
+        uv_unref((uv_handle_t *)&d->signals[i]);
 }
 
 void espat_daemon_restart(espat_daemon_t *d)
@@ -43,24 +53,45 @@ void espat_daemon_restart(espat_daemon_t *d)
 
 static void signalled(uv_signal_t *handle, int number)
 {
-    (void)number;
-    espat_daemon_stop(handle->data, 0);
+    espat_daemon_t *d = handle->data;
+    if (d->restarting) d->signal = number;
+    espat_daemon_stop(d, 0);
+}
+
+static void block_signals(int how)
+{
+    sigset_t set;
+    (void)sigemptyset(&set);
+    for (size_t i = 0; i < SIGNALS; i++)
+        (void)sigaddset(&set, signal_numbers[i]);
+    (void)sigprocmask(how, &set, NULL);
+}
+
+/* A signal that came too late for this image waits for the next one. */
+static void hand_over_signals(espat_daemon_t *d)
+{
+    block_signals(SIG_BLOCK);
+    uv_ref((uv_handle_t *)&d->signals[0]);
+    (void)uv_run(&d->loop, UV_RUN_NOWAIT); /* what is caught, and not yet told */
+    close_signals(d);
+    (void)uv_run(&d->loop, UV_RUN_DEFAULT);
+    if (d->signal) (void)raise(d->signal);
 }
 
 /* ---------------------------------------------------------------- the start */
 
 static bool catch_signals(espat_daemon_t *d)
 {
-    static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
     bool ok = signal(SIGPIPE, SIG_IGN) != SIG_ERR;
-    for (size_t i = 0; i < sizeof d->signals / sizeof *d->signals; i++) {
+    for (size_t i = 0; i < SIGNALS; i++) {
         d->signals[i].data = d;
         ok = uv_signal_init(&d->loop, &d->signals[i]) == 0 && ok;
         struct sigaction old;
         /* nohup and the like: a signal that was ignored stays so. */
-        if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler == SIG_IGN) continue;
-        ok = uv_signal_start(&d->signals[i], signalled, numbers[i]) == 0 && ok;
+        if (sigaction(signal_numbers[i], NULL, &old) == 0 && old.sa_handler == SIG_IGN) continue;
+        ok = uv_signal_start(&d->signals[i], signalled, signal_numbers[i]) == 0 && ok;
     }
+    block_signals(SIG_UNBLOCK); /* the image before this one may have left them blocked */
     return ok;
 }
 
@@ -173,12 +204,13 @@ int espat_daemon_run(espat_daemon_t *d)
     }
     if (!espat_iface_find(&d->iface, o->iface)) return 1;
     espat_provision_recover(d->folder.dir_fd);
-    d->fetch_path = espat_fetch_path();
-    espat_tls_context_init(&d->tls, &d->folder, o->tls_verify);
+    if (d->folder.dir_fd >= 0) espat_firmware_recover(d->folder.dir_fd);
     if (uv_loop_init(&d->loop) != 0) {
         espat_report_line("cannot make the event loop: no descriptor or memory left");
         return 1;
     }
+    d->fetch_path = espat_fetch_path();
+    espat_tls_context_init(&d->tls, &d->folder, o->tls_verify);
     bool ok = espat_dns_init(&d->dns, &d->loop, o->dns_port);
     ok = listen_to_supervisor(d) && ok;
     if (!catch_signals(d) || !ok) {
@@ -188,6 +220,7 @@ int espat_daemon_run(espat_daemon_t *d)
         espat_daemon_stop(d, 1);
     }
     (void)uv_run(&d->loop, UV_RUN_DEFAULT);
+    if (d->restarting) hand_over_signals(d);
     (void)uv_loop_close(&d->loop);
     free(d->modems);
     free(d->fetch_path);

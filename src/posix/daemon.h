@@ -37,6 +37,7 @@ typedef struct espat_daemon {
     espat_modem_t *modems;
     unsigned count;
     bool stopping, restarting;
+    int signal;                         /* that came while it was restarting; 0: none */
     int status;                         /* to exit with */
     uint8_t buffer[ESPAT_BUFFER_BYTES]; /* of whoever reads; its content lives for one call */
 } espat_daemon_t;

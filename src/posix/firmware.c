@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "firmware.h"
+#include "open_file.h"
 #include "whole_file.h"
 
 static const char folder_name[] = "firmware";
@@ -18,7 +19,7 @@ static const char *const slots[] = { "slot0", "slot1" };
 
 static int open_folder(int state_fd)
 {
-    return openat(state_fd, folder_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    return espat_open_file(state_fd, folder_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 }
 
 static bool is_slot(const char *name)
@@ -150,6 +151,16 @@ void espat_firmware_discard(int state_fd, const char *slot)
     close(fd);
 }
 
+void espat_firmware_recover(int state_fd)
+{
+    for (size_t i = 0; i < sizeof slots / sizeof *slots; i++)
+        espat_firmware_discard(state_fd, slots[i]);
+    int fd = open_folder(state_fd);
+    if (fd < 0) return;
+    espat_whole_file_discard(fd, boot_name);
+    close(fd);
+}
+
 int espat_firmware_install(int state_fd, int image_fd, const char *running, const char *slot)
 {
     char name[ESPAT_FIRMWARE_CHARS + 5];
@@ -171,7 +182,7 @@ int espat_firmware_open(int state_fd, const char *slot)
     struct stat file;
     int dir_fd = open_folder(state_fd);
     if (dir_fd < 0) return -1;
-    int fd = openat(dir_fd, slot, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = espat_open_file(dir_fd, slot, O_RDONLY | O_NOFOLLOW);
     int error = errno;
     close(dir_fd);
     errno = error;

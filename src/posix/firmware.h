@@ -41,6 +41,9 @@ int espat_firmware_install(int state_fd, int image_fd, const char *running, cons
 /* It is not wanted. */
 void espat_firmware_discard(int state_fd, const char *slot);
 
+/* Removes what a kill left half done. To be called before anything is installed. */
+void espat_firmware_recover(int state_fd);
+
 /* The image before becomes the choice. *why: NULL, or why it cannot. */
 const char *espat_firmware_roll_back(int state_fd);
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "folder.h"
+#include "open_file.h"
 #include "report.h"
 
 /* The default: $XDG_STATE_HOME/espat, else ~/.local/state/espat; NULL: neither is set, or no memory. */
@@ -48,7 +49,7 @@ static const char *take(espat_folder_t *folder, int lock_fd)
 {
     struct stat given, file;
     if (!make_folders(folder->path)) return strerror(errno);
-    folder->dir_fd = open(folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    folder->dir_fd = espat_open_file(AT_FDCWD, folder->path, O_RDONLY | O_DIRECTORY);
     if (folder->dir_fd < 0) return strerror(errno);
     if (faccessat(folder->dir_fd, ".", W_OK | X_OK, AT_EACCESS) != 0) return strerror(errno);
     if (lock_fd >= 0 && fstat(lock_fd, &given) == 0 && fstatat(folder->dir_fd, "lock", &file, 0) == 0 &&
@@ -56,7 +57,7 @@ static const char *take(espat_folder_t *folder, int lock_fd)
         folder->lock_fd = lock_fd;
         return NULL;
     }
-    folder->lock_fd = openat(folder->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    folder->lock_fd = espat_open_file(folder->dir_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW);
     if (folder->lock_fd < 0) return strerror(errno);
     if (flock(folder->lock_fd, LOCK_EX | LOCK_NB) != 0)
         return errno == EWOULDBLOCK ? "another espat uses it" : strerror(errno);

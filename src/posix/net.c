@@ -334,7 +334,8 @@ static int start(espat_net_socket_t *s, const espat_action_open_t *open)
     }
     s->watch = espat_watch_new(&s->net->modem->daemon->loop, s->wire.fd, ready, s);
     if (!s->watch) return errno;
-    if (connect(s->wire.fd, &address.any, size) == 0 || errno == EINPROGRESS) return 0;
+    /* Interrupted, it goes on all the same. */
+    if (connect(s->wire.fd, &address.any, size) == 0 || errno == EINPROGRESS || errno == EINTR) return 0;
     return errno;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -7,14 +8,23 @@
 
 #define LINE_CHARS 1023
 
-/* One write for a line, so that lines of several processes do not mix; a stream that is gone must not stop us. */
+void espat_report_bytes(int fd, const char *p, size_t n)
+{
+    while (n > 0) {
+        ssize_t written = write(fd, p, n);
+        if (written < 0 && errno == EINTR) continue;
+        if (written <= 0) return;
+        p += written;
+        n -= (size_t)written;
+    }
+}
+
 static void put(int fd, const char *prefix, const char *text)
 {
     char line[LINE_CHARS + 1];
     int n = snprintf(line, sizeof line, "%s%.*s\n", prefix, LINE_CHARS - 16, text);
     if (n < 0) return;
-    ssize_t written = write(fd, line, (size_t)n);
-    (void)written;
+    espat_report_bytes(fd, line, (size_t)n);
 }
 
 void espat_report_line(const char *format, ...)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon.h"
+#include "open_file.h"
 #include "report.h"
 #include "store.h"
 #include "whole_file.h"
@@ -49,7 +50,7 @@ bool espat_store_open(espat_store_t *store, struct espat_modem *modem)
         (void)snprintf(store->path, size, "%s/%u", d->folder.path, modem->index);
         (void)snprintf(name, sizeof name, "%u", modem->index);
         if (mkdirat(d->folder.dir_fd, name, 0700) == 0 || errno == EEXIST)
-            store->dir_fd = openat(d->folder.dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+            store->dir_fd = espat_open_file(d->folder.dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     }
     if (store->dir_fd >= 0) return true;
     espat_report_line("cannot keep settings in %s: %s; name another folder with --state, or --no-state",
@@ -131,6 +132,7 @@ static const char *take_text(espat_store_t *store, espat_t *engine, const char *
 bool espat_store_load(espat_store_t *store, espat_t *engine)
 {
     if (store->dir_fd < 0) return true;
+    espat_whole_file_discard(store->dir_fd, file_name); /* what a kill left */
     size_t size;
     char reason[64];
     const char *wrong;

@@ -18,9 +18,10 @@
 #include "report.h"
 #include "supervisor.h"
 
-#define UP_LIMIT_MS  10000
-#define END_LIMIT_MS 10000
-#define NOT_EXECUTED 127
+#define UP_LIMIT_MS   10000
+#define END_LIMIT_MS  10000
+#define STOP_LIMIT_MS 3000 /* for coming up only to be told to end */
+#define NOT_EXECUTED  127
 
 static const char own_path[] = "/proc/self/exe";
 
@@ -35,8 +36,9 @@ typedef struct supervisor {
     pid_t child;
     int link_fd;
     int64_t deadline_ms; /* for coming up, or for ending to restart; -1: none */
-    bool up, restart, stopping;
-    int status; /* of waitpid */
+    bool up, restart;
+    int stopping; /* the signal to end; 0: none came */
+    int status;   /* of waitpid */
 } supervisor_t;
 
 static int64_t now_ms(void)
@@ -119,13 +121,18 @@ static bool start(supervisor_t *s)
     s->link_fd = ends[0];
     s->up = s->restart = false;
     /* There is nothing to fall back to from the installed one. */
-    s->deadline_ms = is_installed(s) ? -1 : now_ms() + UP_LIMIT_MS;
+    s->deadline_ms = s->stopping ? now_ms() + STOP_LIMIT_MS : is_installed(s) ? -1 : now_ms() + UP_LIMIT_MS;
     if (s->child > 0) return true;
     close(ends[0]);
     return false;
 }
 
 /* ---------------------------------------------------------------- while it runs */
+
+static void tell_to_stop(const supervisor_t *s)
+{
+    (void)send(s->link_fd, ESPAT_SUPERVISED_STOP, strlen(ESPAT_SUPERVISED_STOP), MSG_NOSIGNAL);
+}
 
 static void take_line(supervisor_t *s, struct msghdr *message)
 {
@@ -161,6 +168,7 @@ static void hear(supervisor_t *s)
         s->up = true;
         s->deadline_ms = -1;
         close_line(s); /* it has them: when it lets one go, the host shall see that */
+        if (s->stopping) tell_to_stop(s);
     } else if (strcmp(word, ESPAT_SUPERVISED_RESTART) == 0) {
         take_line(s, &message);
         s->restart = true;
@@ -168,14 +176,17 @@ static void hear(supervisor_t *s)
     }
 }
 
-/* A signal that was meant for the modem. It may have got it as well: being told twice to stop changes nothing. */
+/* A signal that was meant for the modem. It may have got it as well: being told twice to stop changes nothing. An image that
+ * is coming up is told when it is up: what the one before handed over must not be left behind. */
 static void pass_on(supervisor_t *s, int number)
 {
     if (s->up && !s->stopping && s->link_fd >= 0)
-        (void)send(s->link_fd, ESPAT_SUPERVISED_STOP, strlen(ESPAT_SUPERVISED_STOP), MSG_NOSIGNAL);
-    else
+        tell_to_stop(s);
+    else if (s->up || s->stopping)
         (void)kill(s->child, number);
-    s->stopping = true;
+    else
+        s->deadline_ms = now_ms() + STOP_LIMIT_MS;
+    s->stopping = number;
 }
 
 static void take_signal(supervisor_t *s)
@@ -194,7 +205,7 @@ static void watch(supervisor_t *s)
         int64_t left = s->deadline_ms < 0 ? -1 : s->deadline_ms - now_ms();
         if (s->deadline_ms >= 0 && left <= 0) {
             s->deadline_ms = -1;
-            (void)kill(s->child, SIGKILL);
+            (void)kill(s->child, s->stopping && !s->up ? s->stopping : SIGKILL);
             continue;
         }
         if (poll(fds, 2, (int)left) < 0) continue;
@@ -279,7 +290,7 @@ int espat_supervisor_run(espat_supervised_t *line, const espat_folder_t *folder,
     espat_firmware_load(folder->dir_fd, &s.boot, why);
     while (s.signal_fd >= 0 && start(&s)) {
         watch(&s);
-        if (s.restart && !s.stopping)
+        if (s.restart) /* also to end: only the next image can close what was handed over */
             espat_firmware_load(folder->dir_fd, &s.boot, why);
         else if (is_to_blame(&s))
             fall_back(&s);

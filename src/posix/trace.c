@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include <uv.h>
 
+#include "open_file.h"
+#include "report.h"
 #include "trace.h"
 
 /* A record that is longer goes on in a line of its own. */
@@ -17,7 +18,7 @@ bool espat_trace_open(espat_trace_t *trace, const char *file, bool numbered)
     trace->numbered = numbered;
     trace->start_ns = uv_hrtime();
     trace->fd = STDERR_FILENO;
-    if (file) trace->fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
+    if (file) trace->fd = espat_open_file(AT_FDCWD, file, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY);
     return trace->fd >= 0;
 }
 
@@ -37,12 +38,10 @@ static size_t head(const espat_trace_t *trace, unsigned modem, char sign, char l
     return n > 0 ? (size_t)n : 0;
 }
 
-/* A full disk or a reader that is gone costs the line, not the modem. */
 static void put(const espat_trace_t *trace, char *line, size_t size)
 {
     line[size++] = '\n';
-    ssize_t written = write(trace->fd, line, size);
-    (void)written;
+    espat_report_bytes(trace->fd, line, size);
 }
 
 static size_t escape(uint8_t byte, char *to)

@@ -34,8 +34,7 @@ bool espat_transport_open(espat_transport_t *t, struct espat_modem *modem)
     t->flowing = true;
     (void)uv_timer_init(&d->loop, &t->pace_timer);
     (void)uv_timer_init(&d->loop, &t->kind_timer);
-    (void)uv_check_init(&d->loop, &t->last);
-    t->pace_timer.data = t->kind_timer.data = t->last.data = t;
+    t->pace_timer.data = t->kind_timer.data = t;
     if (d->options.baud) {
         const espat_uart_t uart = { .baud = d->options.baud, .data = 8, .stop = 1 };
         t->paced = true;
@@ -79,7 +78,6 @@ void espat_transport_close(espat_transport_t *t)
     t->path = NULL;
     uv_close((uv_handle_t *)&t->pace_timer, NULL);
     uv_close((uv_handle_t *)&t->kind_timer, NULL);
-    uv_close((uv_handle_t *)&t->last, NULL);
     t->kind = NULL;
 }
 
@@ -90,7 +88,6 @@ static void paced(uv_timer_t *timer)
     espat_transport_t *t = timer->data;
     if (t->input_paced) {
         t->input_paced = false;
-        if (t->kind->before_read) t->kind->before_read(t);
         espat_transport_read(t);
     }
     espat_modem_settle(t->modem);
@@ -131,24 +128,11 @@ static void count_arrived(espat_transport_t *t, size_t n, size_t pending)
 
 /* ---------------------------------------------------------------- host to modem */
 
-static void all_told(uv_check_t *last)
-{
-    espat_transport_t *t = last->data;
-    (void)uv_check_stop(last);
-    espat_transport_read(t);
-    espat_modem_settle(t->modem);
-}
-
 static void ready(void *user, int events)
 {
     espat_transport_t *t = user;
     if (events & UV_WRITABLE) t->full = false;
-    if (events & UV_READABLE) {
-        if (t->kind->read_last)
-            (void)uv_check_start(&t->last, all_told);
-        else
-            espat_transport_read(t);
-    }
+    if (events & UV_READABLE) espat_transport_read(t);
     espat_modem_settle(t->modem);
 }
 
@@ -202,6 +186,10 @@ void espat_transport_read(espat_transport_t *t)
         }
     }
     if (t->paced && size > 0) count_arrived(t, size, pending);
+    if (size > 0 && t->kind->was_read) {
+        t->kind->was_read(t, buffer, size);
+        if (t->daemon->stopping) return;
+    }
     if (t->kind->translate) size = t->kind->translate(t, buffer, size);
     if (size > 0) espat_modem_input(t->modem, buffer, size);
     if (end >= 0 && t->kind && t->reading) t->kind->ended(t, end);
@@ -231,7 +219,7 @@ static size_t write_pieces(espat_transport_t *t, const espat_span_t *pieces, siz
         written = writev(t->out_fd, vector, count);
     } while (written < 0 && errno == EINTR);
     if (written < 0) {
-        if (errno != EAGAIN) {
+        if (errno != EAGAIN && errno != ENOMEM) { /* of a terminal: the kernel has no buffer now */
             t->kind->ended(t, errno);
             return 0;
         }

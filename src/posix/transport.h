@@ -24,10 +24,8 @@ typedef struct espat_transport_kind {
     void (*close)(espat_transport_t *t);
     /* Reading met the end (error 0) or failed; writing failed. */
     void (*ended)(espat_transport_t *t, int error);
-    /* Bytes that were found outside the loop's turn for them are about to be read. NULL: nothing to do. */
-    void (*before_read)(espat_transport_t *t);
-    /* Bytes are read when all else that the loop knew is told: some of it says who they come from. */
-    bool read_last;
+    /* n bytes were read, which are at p still when it returns. NULL: nothing to do. */
+    void (*was_read)(espat_transport_t *t, uint8_t *p, size_t n);
     /* A write found no room at all. NULL: nothing to do. */
     void (*stuck)(espat_transport_t *t);
     /* The bytes that were read, in the daemon's buffer, may be changed; returns their new number, at most twice as
@@ -65,7 +63,6 @@ struct espat_transport {
     bool paced, input_paced;
     espat_pacing_t rx_pace, tx_pace;
     uv_timer_t pace_timer, kind_timer;
-    uv_check_t last; /* runs when all that the loop knew is told; for kind->read_last */
     union {
         struct {
             int watch;    /* inotify's number; 0: none */

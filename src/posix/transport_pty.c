@@ -12,11 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "daemon.h"
+#include "open_file.h"
 #include "report.h"
 #include "transport.h"
 
@@ -37,14 +39,20 @@ static void sweep(const espat_transport_t *t, bool raw)
         line.c_cc[VTIME] = 0;
         (void)cfsetspeed(&line, B115200);
     }
-    (void)tcsetattr(t->in_fd, TCSAFLUSH, &line); /* with it goes what waits in the slave */
+    while (tcsetattr(t->in_fd, TCSAFLUSH, &line) != 0 &&
+           errno == EINTR) /* with it goes what waits in the slave */
+        ;
 }
 
 /* What poll says of the master; POLLHUP: nobody has the slave open. */
 static int look(const espat_transport_t *t)
 {
     struct pollfd master = { .fd = t->in_fd, .events = POLLIN };
-    return poll(&master, 1, 0) > 0 ? master.revents : 0;
+    int ready;
+    do {
+        ready = poll(&master, 1, 0);
+    } while (ready < 0 && errno == EINTR);
+    return ready > 0 ? master.revents : 0;
 }
 
 /* ---------------------------------------------------------------- hosts come and go */
@@ -121,6 +129,7 @@ static void read_openers(espat_daemon_t *d)
     } buffer;
     for (;;) {
         ssize_t n = read(d->openers.fd, &buffer, sizeof buffer);
+        if (n < 0 && errno == EINTR) continue;
         if (n <= 0) break;
         for (size_t at = 0; at + sizeof buffer.event <= (size_t)n && !d->stopping;) {
             struct inotify_event event;
@@ -144,11 +153,18 @@ static void opener_ready(void *user, int events)
     read_openers(d);
 }
 
-/* Bytes prove that somebody opened it: who that is must be known before they are answered. In the loop's turn that is
- * so (read_last). */
-static void pty_before_read(espat_transport_t *t)
+/* Bytes prove that somebody opened it: who that is must be known before they are answered, and is told by an event that is
+ * older than they are. To act on it may take the daemon's buffer, where they stand. */
+static void pty_was_read(espat_transport_t *t, uint8_t *p, size_t n)
 {
+    int waiting = 0;
+    if (ioctl(t->daemon->openers.fd, FIONREAD, &waiting) == 0 && waiting == 0) return;
+    uint8_t *copy = malloc(n);
+    if (!copy) return; /* a host that has just come may miss an answer */
+    memcpy(copy, p, n);
     read_openers(t->daemon);
+    memcpy(p, copy, n);
+    free(copy);
 }
 
 /* A hang-up, too, wakes who waits for room. */
@@ -289,7 +305,7 @@ static bool pty_open(espat_transport_t *t)
         espat_transport_resume(t);
     } else {
         /* Opened and closed once, so that the master says from the start that nobody has it open. */
-        int slave = open(t->u.pty.slave, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+        int slave = espat_open_file(AT_FDCWD, t->u.pty.slave, O_RDWR | O_NOCTTY | O_NONBLOCK);
         if (slave >= 0) close(slave);
         sweep(t, true);
     }
@@ -319,8 +335,7 @@ const espat_transport_kind_t espat_transport_pty = {
     .open = pty_open,
     .close = pty_close,
     .ended = pty_ended,
-    .before_read = pty_before_read,
-    .read_last = true,
+    .was_read = pty_was_read,
     .stuck = pty_stuck,
     .hand_over = pty_hand_over,
 };

@@ -47,7 +47,11 @@ static void enter(espat_transport_t *t, int fd)
 static bool is_ending(const espat_transport_t *t)
 {
     struct pollfd host = { .fd = t->in_fd, .events = POLLRDHUP };
-    return t->ending || poll(&host, 1, 0) > 0;
+    int ready;
+    do {
+        ready = poll(&host, 1, 0);
+    } while (ready < 0 && errno == EINTR);
+    return t->ending || ready > 0;
 }
 
 static void listen_again(uv_timer_t *timer)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "open_file.h"
 #include "whole_file.h"
 
 static const char new_ending[] = ".new";
@@ -15,9 +15,19 @@ static bool new_name(const char *name, char to[ESPAT_WHOLE_FILE_CHARS])
     return n > 0 && n < ESPAT_WHOLE_FILE_CHARS;
 }
 
+/* Returns 0 or an errno. */
+static int sync_file(int fd)
+{
+    int result;
+    do {
+        result = fsync(fd);
+    } while (result != 0 && errno == EINTR);
+    return result == 0 ? 0 : errno;
+}
+
 long espat_whole_file_read(int dir_fd, const char *name, void *to, size_t room)
 {
-    int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = espat_open_file(dir_fd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) return -1;
     size_t size = 0;
     int error = 0;
@@ -53,11 +63,12 @@ int espat_whole_file_prepare(int dir_fd, const char *name, const void *p, size_t
 {
     char temporary[ESPAT_WHOLE_FILE_CHARS];
     if (!new_name(name, temporary)) return ENAMETOOLONG;
-    int fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = espat_open_file(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
     if (fd < 0) return errno;
     int error = write_all(fd, p, n);
-    if (!error && fsync(fd) != 0) error = errno;
-    if (close(fd) != 0 && !error) error = errno;
+    if (!error) error = sync_file(fd);
+    if (close(fd) != 0 && errno != EINTR && !error)
+        error = errno; /* interrupted, it is closed all the same */
     if (error) (void)unlinkat(dir_fd, temporary, 0);
     return error;
 }
@@ -77,7 +88,7 @@ void espat_whole_file_discard(int dir_fd, const char *name)
 
 int espat_whole_file_sync(int dir_fd)
 {
-    return fsync(dir_fd) == 0 ? 0 : errno;
+    return sync_file(dir_fd);
 }
 
 int espat_whole_file_write(int dir_fd, const char *name, const void *p, size_t n)

@@ -16,6 +16,7 @@ import authority
 import modem
 import namespaces
 import servers
+import torture
 
 START_S = 15
 
@@ -240,6 +241,15 @@ def pki(tmp_path_factory):
     return authority.Authority(tmp_path_factory.mktemp('pki'))
 
 
+@pytest.fixture(scope='module')
+def torturer(program, pki, tmp_path_factory):
+    library = os.environ.get('ESPAT_FAILING_CALLS')
+    assert library, 'ESPAT_FAILING_CALLS must name the module that is made of failing_calls.c'
+    made = torture.Torturer(program, library, tmp_path_factory.mktemp('torture'))
+    made.pki = pki
+    return made
+
+
 @pytest.fixture
 def tls_state(folder, pki):
     """A state folder with certificates: those of index 1 are a stranger's."""
@@ -289,6 +299,7 @@ LIMIT_S = 60
 
 def pytest_configure(config):
     config.addinivalue_line('markers', f'limit(seconds): the test may run so long, in place of {LIMIT_S} s')
+    config.addinivalue_line('markers', 'torture: the daemon with failing_calls.c in it')
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -370,6 +370,19 @@ def test_stdio(start, arguments, server, image_of):
     assert daemon.wait() == 0
 
 
+def test_told_to_end_while_it_restarts(run, server, image_of):
+    """A signal between two images is for the one that comes."""
+    daemon, port = run()
+    for version in ('8.8.8', '9.9.9', '7.7.7'):
+        server.offer(image_of(version))
+        assert update(port) == DONE
+        port.close()
+        assert daemon.end() == 0, daemon.err
+        assert not os.path.lexists(daemon.link)
+        daemon, port = run()
+        assert version_of(port) == version
+
+
 def test_killed_during_an_update(run, server, image_of, own_version, state, figure):
     """kill -9 of everything at random moments of an update: the next start serves, with the old image or the new one."""
     rng = random.Random(SEED)

@@ -1,0 +1,434 @@
+# SPDX-License-Identifier: MIT
+"""Every system call of the daemon fails once: it goes on as if nothing had been, or says what it could not do.
+
+ESPAT_TORTURE=all plays every fault; else a choice, the same one each time. ESPAT_TORTURE="tcp read/terminal 7 4" plays that
+one again (4: the errno, or "short" and the like)."""
+
+import errno
+import json
+import os
+import random
+import socket
+import ssl
+import zlib
+
+import pytest
+
+import modem
+import servers
+import torture
+from test_names import Question
+
+pytestmark = pytest.mark.torture
+
+CHOICE = os.environ.get('ESPAT_TORTURE', '')
+# How many faults of each scenario are played when not all are.
+SHARE = int(os.environ.get('ESPAT_TORTURE_SHARE', '10'))
+DATA = random.Random(1).randbytes(3000)
+# An echo by UDP on this machine that is not there by then will not come.
+LOST_S = 1
+
+
+# ---- peers
+
+class Echo:
+    """Sends back what comes, on TCP; `got` holds it."""
+
+    def __init__(self, run, context=None):
+        self.got = bytearray()
+        self._context = context
+        self.server = servers.TcpServer(self._serve)
+        self.port = self.server.port
+        run.stack.callback(self.server.close)
+
+    def _serve(self, connection):
+        if self._context:
+            connection = self._context.wrap_socket(connection, server_side=True)
+        while True:
+            piece = connection.recv(65536)
+            if not piece:
+                return
+            self.got += piece
+            connection.sendall(piece)
+
+    def end(self):
+        """Closes the newest connection."""
+        self.server.connections[-1].shutdown(socket.SHUT_RDWR)
+
+
+def client(port):
+    connection = socket.create_connection(('127.0.0.1', port), 5)
+    connection.settimeout(torture.PATIENCE_S)
+    return connection
+
+
+def take(run, connection, got, count):
+    """Until so many bytes came to the client."""
+    end = len(got) + count
+    while len(got) < end:
+        try:
+            piece = connection.recv(65536)
+        except ConnectionResetError:
+            piece = b''
+        if not piece:
+            raise torture.Trouble(f'the client was closed with {len(got)} of {end} bytes')
+        got += piece
+
+
+def closed(host, line):
+    """The peer closed the link, which is no trouble."""
+    while host.record(torture.PATIENCE_S) != line:
+        pass
+
+
+def heard(run, link):
+    """What the hosts got on this link, all in all."""
+    return b''.join(line[1] for line in run.lines if line[0] == link)
+
+
+def is_prefix(run, got, sent, what):
+    """Nothing is invented, and what is missing was reported."""
+    assert sent.startswith(bytes(got)), f'{what}: bytes that nobody sent so'
+    assert run.trouble or len(got) == len(sent), f'{what}: {len(sent) - len(got)} bytes are lost, and nobody said so'
+
+
+# ---- scenarios
+
+def opened(run):
+    """The host comes, asks, goes, and comes again."""
+    run.start('--join', 'net')
+    for _ in range(2):
+        host = run.open()
+        if not host:
+            return
+        host.do('AT')
+        host.do('AT+CMD?')
+        run.detach()
+
+
+def several(run):
+    """Three modems in one process; one that does not come up keeps the others from it."""
+    run.link = run.folder / 'modem2'
+    run.start(f'--pty={run.folder}/modem%d', '--count', 3, link=False)
+    if not run.is_ready():
+        return
+    for number in range(3):
+        run.link = run.folder / f'modem{number}'
+        host = run.open()
+        if not host:
+            return
+        host.do('AT+CWMODE=3')
+        run.detach()
+
+
+def settings(run):
+    """Each OK is a store."""
+    known, tried = [0], []
+
+    def kept():
+        with torture.open_host(run.link) as host:
+            host.do('ATE0')
+            host.write(b'AT+CWRECONNCFG?\r\n')
+            number = int(host.expect(b'OK')[-2].rsplit(b',', 1)[1])
+        assert number in (known[-1], *tried), f'{number} is kept, {known} was answered OK'
+        names = {path.name for path in run.state.iterdir()}
+        assert names <= {'lock', 'settings.json'}, names
+        if len(known) > 1:
+            assert json.loads((run.state / 'settings.json').read_text())
+
+    run.checks.append(kept)
+    run.start()
+    host = run.open()
+    if not host:
+        return
+    for number in (5, 6, 7):
+        tried[:] = [number]
+        host.do(f'AT+CWRECONNCFG=3,{number}')
+        known.append(number)
+        tried.clear()
+    run.detach()
+
+
+def join(run, *args, **more):
+    """The daemon is started, and its host joined. None: it refused to start."""
+    run.start('--join', 'net', *args, **more)
+    host = run.open()
+    if host:
+        host.do('AT+CWJAP="net"')
+    return host
+
+
+def tcp(run):
+    """A link there and back, closed by the modem, and one that the peer closes."""
+    echo = Echo(run)
+    host = join(run)
+    if not host:
+        return
+    run.checks.append(lambda: is_prefix(run, echo.got, DATA + b'more', 'the peer'))
+    run.checks.append(lambda: is_prefix(run, heard(run, 0), DATA + b'more', 'the host'))
+    host.do(f'AT+CIPSTART="TCP","127.0.0.1",{echo.port}', b'CONNECT')
+    host.give(DATA[:2048])
+    host.give(DATA[2048:])
+    host.hear(0, len(DATA))
+    host.hang_up()
+    host.do(f'AT+CIPSTART="TCP","127.0.0.1",{echo.port}', b'CONNECT')
+    host.give(b'more')
+    host.hear(0, len(DATA) + 4)
+    echo.end()
+    closed(host, b'CLOSED')
+    run.detach()
+
+
+def udp(run):
+    """Datagrams are lost one at a time, but not cut, and none comes twice."""
+    sent = [DATA[:100], DATA[100:1500], DATA[1500:1501]]
+    came = []
+
+    def answer(datagram, _):
+        came.append(datagram)
+        return [datagram]
+
+    server = servers.UdpServer(answer)
+    run.stack.callback(server.close)
+    host = join(run)
+    if not host:
+        return
+    datagrams = modem.Datagrams(host)
+
+    def in_order():
+        for got, what in ((came, 'the peer'), ([bytes(data) for data in datagrams.all], 'the host')):
+            rest = iter(sent)
+            assert all(data in rest for data in got), f'{what} got {[len(data) for data in got]} bytes'
+
+    run.checks.append(in_order)
+    host.do(f'AT+CIPSTART="UDP","127.0.0.1",{server.port}', b'CONNECT')
+    for number, data in enumerate(sent):
+        host.give(data)
+        try:
+            datagrams.wait_for(number + 1, timeout=LOST_S)
+        except modem.Late:
+            # A datagram may be lost; it is said in the trace alone.
+            if not run.fault or run.fault.how in torture.INVISIBLE:
+                raise
+            run.trouble = 'a datagram is lost'
+            return
+    host.hang_up()
+    run.lines.append(came)
+    run.detach()
+
+
+def server(run):
+    """Two clients of a server, one after the other."""
+    host = join(run, '--listen-address', '127.0.0.1')
+    if not host:
+        return
+    port = servers.free_port()
+    got = bytearray()
+    run.checks.append(lambda: is_prefix(run, heard(run, 0), DATA[:1000] + b'again', 'the host'))
+    run.checks.append(lambda: is_prefix(run, got, DATA[1000:] + b'again', 'the client'))
+    host.do('AT+CIPMUX=1')
+    host.do(f'AT+CIPSERVER=1,{port}')
+    heard_by_host = 0
+    for to_modem, to_client in ((DATA[:1000], DATA[1000:]), (b'again', b'again')):
+        with client(port) as connection:
+            host.expect(b'0,CONNECT')
+            connection.sendall(to_modem)
+            heard_by_host += len(to_modem)
+            host.hear(0, heard_by_host)
+            host.give(to_client, 0)
+            take(run, connection, got, len(to_client))
+        closed(host, b'0,CLOSED')
+    host.do('AT+CIPSERVER=0')
+    run.detach()
+
+
+def passthrough(run):
+    """Bytes both ways, and a link that the peer closes meanwhile, which is opened again."""
+    echo = Echo(run)
+    host = join(run)
+    if not host:
+        return
+    answers = bytearray()
+    run.checks.append(lambda: is_prefix(run, answers, DATA, 'the host'))
+    run.checks.append(lambda: is_prefix(run, echo.got, DATA, 'the peer'))
+    host.do('AT+SYSMSG=1')
+    host.do(f'AT+CIPSTART="TCP","127.0.0.1",{echo.port}', b'CONNECT')
+    host.do('AT+CIPMODE=1')
+    host.write(b'AT+CIPSEND\r\n')
+    host.expect(b'>')
+    for at, end in ((0, 2000), (2000, len(DATA))):
+        host.write(DATA[at:end])
+        try:
+            host.listen(end - at)
+        except modem.Late:
+            # It is lost with its link, which is opened again without a word: documented.
+            if not run.fault or run.fault.how in torture.INVISIBLE or len(echo.server.connections) < 2:
+                raise
+            run.trouble = 'the link was lost'
+            return
+        answers += host.take(end - at)
+    assert host.leave_passthrough() == b''
+    host.hang_up()
+    run.detach()
+
+
+def tls(run):
+    """An SSL link that verifies its peer."""
+    run.torturer.pki.install(run.state, client_ca_0='root')
+    echo = Echo(run, run.torturer.pki.server())
+    host = join(run)
+    if not host:
+        return
+    run.checks.append(lambda: is_prefix(run, echo.got, DATA, 'the peer'))
+    run.checks.append(lambda: is_prefix(run, heard(run, 0), DATA, 'the host'))
+    host.do('AT+CIPSSLCCONF=2,0,0')
+    host.do(f'AT+CIPSTART="SSL","127.0.0.1",{echo.port}', b'CONNECT')
+    host.give(DATA[:2000])
+    host.give(DATA[2000:])
+    host.hear(0, len(DATA))
+    host.hang_up()
+    run.detach()
+
+
+def tls_server(run):
+    """A client of an SSL server."""
+    run.torturer.pki.install(run.state, server_cert_0='server', server_key_0='server', server_ca_0='root')
+    host = join(run, '--listen-address', '127.0.0.1')
+    if not host:
+        return
+    port = servers.free_port()
+    got = bytearray()
+    run.checks.append(lambda: is_prefix(run, heard(run, 0), DATA[:1000], 'the host'))
+    run.checks.append(lambda: is_prefix(run, got, DATA[1000:], 'the client'))
+    host.do('AT+CIPMUX=1')
+    host.do(f'AT+CIPSERVER=1,{port},"SSL",0')
+    try:
+        context = run.torturer.pki.client()
+        context.maximum_version = ssl.TLSVersion.TLSv1_2  # in which a client knows that it was taken
+        connection = context.wrap_socket(client(port), server_hostname='localhost')
+    except OSError as error:
+        raise torture.Trouble(f'no handshake: {error}') from None
+    with connection:
+        host.expect(b'0,CONNECT')
+        connection.sendall(DATA[:1000])
+        host.hear(0, 1000)
+        host.give(DATA[1000:], 0)
+        take(run, connection, got, 2000)
+    closed(host, b'0,CLOSED')
+    host.do('AT+CIPSERVER=0')
+    run.detach()
+
+
+def names(run):
+    """A name that a server of ours knows."""
+    resolver = servers.UdpServer(lambda message, _: [Question(message).address()])
+    run.stack.callback(resolver.close)
+    host = join(run, '--dns-port', resolver.port)
+    if not host:
+        return
+    host.do('AT+CIPDNS=1,"127.0.0.1"')
+    host.write(b'AT+CIPDOMAIN="some.example"\r\n')
+    assert b'+CIPDOMAIN:"127.0.0.1"' in host.expect(b'OK'), host.lines
+    run.detach()
+
+
+def station(run):
+    """What asks the machine: addresses, a ping, the time."""
+    clock = servers.UdpServer(lambda *_: [])
+    run.stack.callback(clock.close)
+    host = join(run, '--sntp-port', clock.port)
+    if not host:
+        return
+    host.do('AT+CIFSR')
+    host.write(b'AT+PING="127.0.0.1"\r\n')
+    host.expect(b'OK')
+    host.lines[-3:-1] = []  # how long it took
+    host.do('AT+CIPSNTPCFG=1,0,"127.0.0.1"')
+    run.detach()
+
+
+def tcp_port(run):
+    """The host comes by TCP, goes, and comes again."""
+    port = servers.free_port()
+    run.reopen = lambda: torture.open_socket(('127.0.0.1', port))
+    by_socket(run, '--tcp', port)
+
+
+def unix_port(run):
+    """The host comes by a UNIX socket."""
+    run.link = run.folder / 'socket'
+    run.reopen = lambda: torture.open_socket(run.link)
+    by_socket(run, '--unix', run.link)
+
+
+def by_socket(run, option, value):
+    run.start(option, value, '--join', 'net', link=False)
+    for _ in range(2):
+        host = run.open()
+        if not host:
+            return
+        host.do('AT+CMD?')
+        run.detach()
+
+
+SCENARIOS = [opened, several, settings, tcp, udp, server, passthrough, tls, tls_server, names, station, tcp_port, unix_port]
+
+
+# ---- what is played
+
+# Faults that the daemon once did not bear: they are always played, whichever call of that name it is.
+FOUND = {
+    'opened': [('read/terminal', 'late'), ('epoll_create1', errno.EMFILE), ('write/file', errno.EINTR), ('write/file', 'one'),
+               ('openat', errno.EINTR), ('writev/terminal', errno.ENOMEM)],
+    'settings': [('openat', errno.EINTR), ('fsync/file', errno.EINTR), ('close/file', errno.EINTR)],
+    'tcp': [('connect/stream', errno.EINTR)],
+    'tls_server': [('openat', errno.EINTR)],
+}
+
+
+def choose(scenario, faults):
+    """A share of the faults that is the same in each run, and other ones in each scenario."""
+    name = scenario.__name__
+    found = [fault for fault in faults if (fault.call, fault.how) in FOUND.get(name, [])]
+    others = sorted(set(faults) - set(found), key=lambda fault: zlib.crc32(f'{name} {fault}'.encode()))
+    return found + others[:SHARE]
+
+
+def begins(calls):
+    """How many of the calls come before the host is there."""
+    return next((i for i, call in enumerate(calls) if call.name in ('read/terminal', 'accept4/stream')), len(calls))
+
+
+@pytest.mark.limit(7200)
+@pytest.mark.parametrize('scenario', SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_each_call_fails_once(torturer, scenario, figure):
+    words = CHOICE.split()
+    if len(words) == 4 and words[0] != scenario.__name__:
+        pytest.skip('another one is asked for')
+    clean, wrong = torturer.play(scenario)
+    if wrong:
+        pytest.fail(f'with no fault at all: {wrong}', pytrace=False)
+    calls = clean.calls()
+    # Every daemon starts in the same way, which one scenario for each way to start is enough for.
+    first = 0 if scenario in (opened, several, tcp_port, unix_port) else begins(calls)
+    faults = torture.plan(calls, first)
+    every = len(faults)
+    if len(words) == 4:
+        faults = [torture.Fault(words[1], int(words[2]), int(words[3]) if words[3].isdigit() else words[3])]
+    elif CHOICE != 'all':
+        faults = choose(scenario, faults)
+    failures, missed, aborted, refused = [], 0, 0, 0
+    for fault in faults:
+        run, wrong = torturer.play(scenario, fault, clean)
+        missed += run.struck() is None or run.struck().sign == '='
+        aborted += run.aborted
+        refused += run.refused
+        if wrong:
+            failures.append(f'ESPAT_TORTURE="{scenario.__name__} {fault.call} {fault.k} {fault.how}" '
+                            f'({torture.name_of(fault.how)}, {run.where()}): {wrong}')
+            figure(failures[-1])
+        run.forget()
+    figure(f'{scenario.__name__}: {len(calls)} calls, {len(faults)} of {every} faults: {missed} not reached, '
+           f'{refused} refused to start, {aborted} ended by libuv, {len(failures)} wrong')
+    if failures:
+        pytest.fail(f'{len(failures)} faults are not borne', pytrace=False)
