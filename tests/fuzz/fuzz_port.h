@@ -8,7 +8,7 @@
  *     build/fuzz/session_fuzz -merge=1 tests/fuzz/corpus/session build/fuzz/found
  *                                                       keeps of them what reaches new code
  *     build/fuzz/session_fuzz crash-...                 plays one again; so does build/dev/fuzz_session crash-...
- * tools/fuzz-dictionary makes the dictionary of the command tables. */
+ * tools/fuzz-dictionary makes commands.dict of the command tables; answers.dict is ota_fuzz's. */
 #ifndef FUZZ_PORT_H
 #define FUZZ_PORT_H
 
