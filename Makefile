@@ -12,7 +12,7 @@ configure_and_build = cmake --preset $(1) >/dev/null && cmake --build --preset $
 sources             = $(shell find include src tests bench examples -name '*.[ch]' 2>/dev/null | sort)
 tidied              = $(shell find src -name '*.c' | sort)
 
-.PHONY: build run test soak bench cov lint format fuzz install clean help
+.PHONY: build run test matrix soak bench cov lint format fuzz install clean help
 .DEFAULT_GOAL := build
 
 build:  ## build the daemon and the library (release)
@@ -27,6 +27,10 @@ test:  ## build with sanitizers and run every test
 	@$(call configure_and_build,release)
 	@$(call configure_and_build,dev)
 	@ctest --test-dir build/dev --output-on-failure --no-tests=error -j 2
+
+matrix:  ## the tests with clang, MSan, TSan and valgrind, for 32 bits and big-endian
+	@$(DEPS)
+	@tools/matrix
 
 soak:  ## an hour of mixed traffic on 20 modems; SOAK_SECONDS, SOAK_MODEMS and SOAK_SEED change that
 	@$(DEPS)

@@ -72,7 +72,9 @@ static long receive(const connection_t *c, void *to, size_t room, int limit_ms)
             (void)fail(c->get, "receiving", curl_easy_strerror(code));
             return -1;
         }
-        if (!await(c, POLLIN, limit_ms)) return -1;
+        if (await(c, POLLIN, limit_ms)) continue;
+        if (limit_ms < 0) (void)fail(c->get, "receiving", "the connection is gone");
+        return -1;
     }
 }
 

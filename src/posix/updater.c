@@ -11,11 +11,11 @@
 #include "daemon.h"
 #include "image.h"
 #include "pki.h"
+#include "progress.h"
 #include "sockaddr.h"
 #include "updater.h"
 
-#define LINE_CHARS 300
-#define ARGUMENTS  20
+#define ARGUMENTS 20
 
 /* One update; it outlives the modem's interest in it until its process and its work have ended. */
 typedef struct espat_update_job {
@@ -34,9 +34,8 @@ typedef struct espat_update_job {
     bool has_pipe;    /* nor has what it says */
     unsigned handles; /* that are not closed */
     int64_t status;
-    char line[LINE_CHARS];
-    size_t line_size;
-    char buffer[LINE_CHARS]; /* of the pipe's reads */
+    espat_progress_t progress;
+    char buffer[ESPAT_PROGRESS_CHARS]; /* of the pipe's reads */
     uv_work_t work;
     atomic_bool given_up;
     bool installed;
@@ -140,20 +139,16 @@ static void closed(uv_handle_t *handle)
     fetched(job);
 }
 
-static void take_line(job_t *job)
+static void take_word(void *user, espat_progress_word_t word, const char *text)
 {
-    char *line = job->line;
-    line[job->line_size] = '\0';
-    job->line_size = 0;
-    for (char *c = line; *c; c++)
-        if (*c < ' ' || *c > '~') *c = '?'; /* what a server said may be in it */
-    if (strcmp(line, "connected") == 0) {
-        tell(job, 2);
-    } else if (strncmp(line, "version ", 8) == 0) {
-        say(job, "the newest version", line + 8);
+    job_t *job = user;
+    switch (word) {
+    case ESPAT_PROGRESS_CONNECTED: tell(job, 2); break;
+    case ESPAT_PROGRESS_VERSION:
+        say(job, "the newest version", text);
         tell(job, 3);
-    } else if (strncmp(line, "failed ", 7) == 0) {
-        (void)snprintf(job->why, sizeof job->why, "%s", line + 7);
+        break;
+    case ESPAT_PROGRESS_FAILED: (void)snprintf(job->why, sizeof job->why, "%s", text); break;
     }
 }
 
@@ -171,12 +166,7 @@ static void heard(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
         uv_close((uv_handle_t *)stream, closed);
         return;
     }
-    for (ssize_t i = 0; i < n; i++) {
-        if (buffer->base[i] == '\n')
-            take_line(job);
-        else if (job->line_size < sizeof job->line - 1)
-            job->line[job->line_size++] = buffer->base[i];
-    }
+    espat_progress_take(&job->progress, buffer->base, (size_t)n, job, take_word);
 }
 
 static void exited(uv_process_t *process, int64_t status, int signal)

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim_bytes.h"
+
 /* Not 0: a deadline of 0 would hide behind it. */
 #define CLOCK_AT_START 1000000u
 
@@ -144,7 +146,7 @@ void fuzz_port_init(fuzz_port_t *p, uint8_t how)
         config.wide_window_bytes = sizeof p->window;
     }
     p->now = CLOCK_AT_START;
-    memset(&p->modem, 0xa5, sizeof p->modem);
+    sim_bytes_spoil(&p->modem, sizeof p->modem);
     espat_init(&p->modem, &config);
 }
 

@@ -8,7 +8,10 @@
  *     build/fuzz/session_fuzz -merge=1 tests/fuzz/corpus/session build/fuzz/found
  *                                                       keeps of them what reaches new code
  *     build/fuzz/session_fuzz crash-...                 plays one again; so does build/dev/fuzz_session crash-...
- * tools/fuzz-dictionary makes the dictionary of the command tables. */
+ * With AFL++ (tools/install-deps --afl) the same fuzzers are built by `cmake --preset afl && cmake --build --preset afl`:
+ *     AFL_SKIP_CPUFREQ=1 afl-fuzz -i tests/fuzz/corpus/session -o build/afl/found -m none -t 5000+ \
+ *         -x tests/fuzz/commands.dict -- build/afl/session_fuzz
+ * tools/fuzz-dictionary makes commands.dict of the command tables; answers.dict is ota_fuzz's. */
 #ifndef FUZZ_PORT_H
 #define FUZZ_PORT_H
 

@@ -101,7 +101,7 @@ void sim_power(sim_t *s)
 {
     sim_say(s, "power");
     forget_pending(s);
-    memset(&s->modem, 0xa5, sizeof s->modem);
+    sim_bytes_spoil(&s->modem, sizeof s->modem);
     for (size_t i = 0; i < ESPAT_CFG_LINKS; i++)
         s->links[i].lived = false; /* it counts its lives from the beginning */
     espat_init(&s->modem, &s->config.modem);

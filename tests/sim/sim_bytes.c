@@ -5,6 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__has_feature)
+#if __has_feature(memory_sanitizer)
+#include <sanitizer/msan_interface.h>
+#define UNWRITTEN(p, n) __msan_allocated_memory(p, n)
+#endif
+#endif
+#ifndef UNWRITTEN
+#define UNWRITTEN(p, n) ((void)0)
+#endif
+
 void *sim_bytes_alloc(size_t count, size_t size)
 {
     void *p = calloc(count ? count : 1, size ? size : 1);
@@ -41,6 +51,12 @@ void sim_bytes_free(sim_bytes_t *b)
 {
     free(b->data);
     *b = (sim_bytes_t){ 0 };
+}
+
+void sim_bytes_spoil(void *p, size_t n)
+{
+    memset(p, 0xa5, n);
+    UNWRITTEN(p, n);
 }
 
 /* The C escape of one byte; `next` is the byte after it. */

@@ -24,6 +24,9 @@ void sim_bytes_free(sim_bytes_t *b);
 /* n bytes as a C string in quotes; at most `limit` of them, then "... (N bytes)". The caller frees it. */
 char *sim_bytes_quote(const uint8_t *p, size_t n, size_t limit);
 
+/* Makes n bytes what memory is that nobody has written yet: anything, and for the memory sanitizer nothing. */
+void sim_bytes_spoil(void *p, size_t n);
+
 /* A generator of our own, the same everywhere: the next number below `below`, which is not 0. */
 uint32_t sim_bytes_random(uint64_t *state, uint32_t below);
 

@@ -18,7 +18,7 @@ import namespaces
 import servers
 import torture
 
-START_S = 15
+START_S = 15 * modem.SLOWER
 
 
 class Daemon:
@@ -294,7 +294,7 @@ def figure(record_property, capsys):
     return say
 
 
-LIMIT_S = 60
+LIMIT_S = 60 * modem.SLOWER
 
 
 def pytest_configure(config):
@@ -306,7 +306,7 @@ def pytest_configure(config):
 def pytest_runtest_call(item):
     """No test runs longer, whatever it waits for."""
     mark = item.get_closest_marker('limit')
-    seconds = mark.args[0] if mark else LIMIT_S
+    seconds = mark.args[0] * modem.SLOWER if mark else LIMIT_S
 
     def late(*_):
         raise modem.Late(f'the test took longer than {seconds} s')

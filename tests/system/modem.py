@@ -14,7 +14,9 @@ IPD = re.compile(rb'(?:\r\n)?\+IPD,(?:(\d),)?(\d+)(?:,"([^"]*)",(\d+))?:')
 IPD_BEGUN = re.compile(rb'(?:\r|\r\n)?(?:\+(?:I(?:P(?:D[^:\r]*)?)?)?)?\Z')
 RECVDATA = re.compile(rb'(?:\r\n)?\+CIPRECVDATA:(\d+),')
 RECVDATA_BEGUN = re.compile(rb'(?:\r|\r\n)?(?:\+C[A-Z]*:?\d*)?\Z')
-DEADLINE_S = 10
+# A daemon that is slowed down, by valgrind say, has so many times the time.
+SLOWER = int(os.environ.get('ESPAT_SLOWER', '1'))
+DEADLINE_S = 10 * SLOWER
 # Silence around +++, of which the modem wants 20 ms.
 GUARD_S = 0.05
 
