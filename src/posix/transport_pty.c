@@ -8,11 +8,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
@@ -21,6 +21,16 @@
 #include "open_file.h"
 #include "report.h"
 #include "transport.h"
+
+/* inotify has something to say. It says so by a signal besides: whoever has read bytes knows without a system call whether
+ * an event came before them. */
+static volatile sig_atomic_t event_waits;
+
+static void event_came(int number)
+{
+    (void)number;
+    event_waits = 1;
+}
 
 /* ---------------------------------------------------------------- the slave */
 
@@ -120,13 +130,13 @@ static void take_events(espat_daemon_t *d, const struct inotify_event *event)
     if (t) touch(t, event->mask);
 }
 
-/* It is called for all that any host sends: without events it must not look at every modem. */
 static void read_openers(espat_daemon_t *d)
 {
     union {
         struct inotify_event event;
         char bytes[4096];
     } buffer;
+    event_waits = 0; /* first: what comes while we read sets it again */
     for (;;) {
         ssize_t n = read(d->openers.fd, &buffer, sizeof buffer);
         if (n < 0 && errno == EINTR) continue;
@@ -154,11 +164,10 @@ static void opener_ready(void *user, int events)
 }
 
 /* Bytes prove that somebody opened it: who that is must be known before they are answered, and is told by an event that is
- * older than they are. To act on it may take the daemon's buffer, where they stand. */
+ * older than they are, and so is its signal. To act on it may take the daemon's buffer, where they stand. */
 static void pty_was_read(espat_transport_t *t, uint8_t *p, size_t n)
 {
-    int waiting = 0;
-    if (ioctl(t->daemon->openers.fd, FIONREAD, &waiting) == 0 && waiting == 0) return;
+    if (!event_waits) return;
     uint8_t *copy = malloc(n);
     if (!copy) return; /* a host that has just come may miss an answer */
     memcpy(copy, p, n);
@@ -233,11 +242,26 @@ static bool fail(const char *what)
     return false;
 }
 
+/* SIGURG, because who does not handle it ignores it: a signal on its way when the process changes does no harm. It must
+ * find this thread, or it would not be there when a read of this thread ends. */
+static bool signal_events(int fd)
+{
+    const struct f_owner_ex self = { F_OWNER_TID, gettid() };
+    struct sigaction action = { .sa_handler = event_came, .sa_flags = SA_RESTART };
+    sigset_t set;
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGURG);
+    return sigaction(SIGURG, &action, NULL) == 0 && sigprocmask(SIG_UNBLOCK, &set, NULL) == 0 &&
+           fcntl(fd, F_SETSIG, SIGURG) == 0 && fcntl(fd, F_SETOWN_EX, &self) == 0 &&
+           fcntl(fd, F_SETFL, O_NONBLOCK | O_ASYNC) == 0;
+}
+
 static bool open_openers(espat_daemon_t *d)
 {
     if (d->openers.fd >= 0) return true;
     d->openers.fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (d->openers.fd < 0) return false;
+    if (d->openers.fd < 0 || !signal_events(d->openers.fd)) return false;
     d->openers.watch = espat_watch_new(&d->loop, d->openers.fd, opener_ready, d);
     if (!d->openers.watch) return false;
     espat_watch_set(d->openers.watch, UV_READABLE);
