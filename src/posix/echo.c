@@ -160,7 +160,10 @@ static int ask(espat_echo_t *echo)
     espat_watch_set(echo->watch, UV_READABLE);
     echo->sent_ns = uv_hrtime();
     make_packet(echo, &packet);
-    if (send(echo->fd, &packet, sizeof packet, MSG_NOSIGNAL) < 0) return errno;
+    do {
+        error = send(echo->fd, &packet, sizeof packet, MSG_NOSIGNAL) < 0 ? errno : 0;
+    } while (error == EINTR);
+    if (error) return error;
     (void)uv_timer_start(&echo->timer, expired, LIMIT_MS, 0);
     return 0;
 }

@@ -386,6 +386,7 @@ FOUND = {
     'settings': [('openat', errno.EINTR), ('fsync/file', errno.EINTR), ('close/file', errno.EINTR)],
     'tcp': [('connect/stream', errno.EINTR)],
     'tls_server': [('openat', errno.EINTR)],
+    'station': [('send/raw', errno.EINTR)],
 }
 
 

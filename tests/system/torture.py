@@ -59,8 +59,8 @@ FAULTS = {
     'writev/stream': BUSY + (errno.ENOMEM, errno.ENOBUFS, errno.EPIPE, errno.ECONNRESET) + SHORT,
     'send/stream': BUSY + (errno.ENOMEM, errno.ENOBUFS, errno.EPIPE, errno.ECONNRESET) + SHORT,
     'send/datagram': BUSY + (errno.ENOMEM, errno.ENOBUFS),
-    'send/raw': BUSY + (errno.ENOMEM, errno.ENOBUFS),
-    'sendto/raw': BUSY + (errno.ENOMEM, errno.ENOBUFS),
+    'send/raw': (errno.EINTR, errno.ENOMEM, errno.ENOBUFS),
+    'sendto/raw': (errno.EINTR, errno.ENOMEM, errno.ENOBUFS),
     'sendto/datagram': BUSY + (errno.ENOMEM, errno.ENOBUFS),
     'sendmsg/datagram': BUSY + (errno.ENOMEM, errno.ENOBUFS),
     'send/packet': BUSY + (errno.ENOMEM,),
@@ -517,7 +517,7 @@ def judge_rest(run, clean, status):
             return f'{name_of(run.fault.how)} is seen: {differences(clean.lines, run.lines)}'
         if err:
             return f'{name_of(run.fault.how)} is seen: {err}'
-    if os.path.lexists(run.link) and not (run.fault and run.fault.call in ('unlink', 'readlink')):
+    if os.path.lexists(run.link) and not (run.fault and run.fault.call in ('unlink', 'readlink', 'lstat')):
         return 'the link is left behind'
     return None
 
