@@ -333,6 +333,20 @@ size_t espat_uart_rx(espat_t *e, const uint8_t *p, size_t n, uint64_t now)
     return taken;
 }
 
+size_t espat_uart_straight(espat_t *e, size_t n, uint64_t now)
+{
+    e->now = now;
+    return e->power == ESPAT_POWER_ON && e->input == ESPAT_INPUT_PASSTHROUGH && espat_relay_is_clear(e, n)
+               ? n
+               : 0;
+}
+
+void espat_uart_went(espat_t *e, size_t taken, size_t n, uint64_t now)
+{
+    e->now = now;
+    if (taken > 0 && taken <= n) espat_relay_went(e, n - taken);
+}
+
 /* ---------------------------------------------------------------- the port */
 
 void espat_uart_tx_ack(espat_t *e, size_t n, uint64_t now)

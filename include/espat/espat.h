@@ -75,6 +75,12 @@ void espat_boot(espat_t *e, uint64_t now);
  * One call is one read of the port. */
 size_t espat_uart_rx(espat_t *e, const uint8_t *p, size_t n, uint64_t now);
 
+/* Passthrough without a copy, for a port that wants speed; no other needs it. The n bytes that are at hand from the host
+ * may go straight to the socket of link 0: n, or 0, then espat_uart_rx takes them. Write them, tell how many of
+ * them the socket has taken, and give the others to espat_uart_rx, all before any other call. */
+size_t espat_uart_straight(espat_t *e, size_t n, uint64_t now);
+void espat_uart_went(espat_t *e, size_t taken, size_t n, uint64_t now);
+
 /* Bytes to the host, in order, in at most max pieces; returns the number of pieces, 0 for nothing to send. Pieces may
  * point into receive windows. Valid until the next call that is not espat_uart_tx_*. */
 size_t espat_uart_tx_vec(const espat_t *e, espat_span_t *pieces, size_t max);

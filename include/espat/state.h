@@ -128,6 +128,7 @@ typedef struct espat_passthrough {
     espat_ring_t
         out;        /* over e->buffer; the packet that is coming in is its end, unless it is being dropped */
     uint32_t ready; /* bytes at its front that may go */
+    uint32_t rest;  /* bytes that come next belong to a full packet that went straight, in part */
     uint32_t dropped; /* bytes from the host while there was no link */
 } espat_passthrough_t;
 

@@ -35,6 +35,7 @@ void espat_relay_start(espat_t *e)
     s->dropped = 0;
     s->held = false;
     s->complete = false;
+    s->rest = 0;
     espat_ring_take(&s->out, s->out.used);
     new_packet(s, true);
 }
@@ -91,13 +92,31 @@ size_t espat_relay_rx(espat_t *e, const uint8_t *p, size_t n)
     s->plus += count_plus(p, part);
     s->size += part;
     espat_timer_start(e, ESPAT_TIMER_PACKET, SILENCE_MS);
+    const bool went_in_part = s->rest > 0;
+    s->rest -= part < s->rest ? part : s->rest;
     if (!linked) {
         s->dropped += part;
         return part;
     }
     espat_ring_put(&s->out, p, part);
-    if (s->out.used - s->ready >= PACKET_BYTES) end_packet(e, false); /* a full packet goes at once */
+    if (went_in_part || s->out.used - s->ready >= PACKET_BYTES)
+        end_packet(e, false); /* full: it goes at once */
     return part;
+}
+
+/* An SSL link is not clear: what it has taken in part must be offered again from the same place. */
+bool espat_relay_is_clear(const espat_t *e, size_t n)
+{
+    const espat_passthrough_t *s = &e->passthrough;
+    return n >= PACKET_BYTES && espat_link_is_open(e, 0) && e->links[0].type == ESPAT_LINK_TCP &&
+           s->out.used == 0 && s->size == 0 && e->now < e->timers[ESPAT_TIMER_PACKET];
+}
+
+void espat_relay_went(espat_t *e, size_t rest)
+{
+    espat_timer_start(e, ESPAT_TIMER_PACKET, SILENCE_MS);
+    new_packet(&e->passthrough, false);
+    e->passthrough.rest = (uint32_t)rest;
 }
 
 bool espat_relay_tick(espat_t *e)

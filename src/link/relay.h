@@ -14,6 +14,12 @@ void espat_relay_start(espat_t *e);
 /* Takes bytes from the host; fewer than n: the network does not keep up. */
 size_t espat_relay_rx(espat_t *e, const uint8_t *p, size_t n);
 
+/* n bytes from the host would all go at once, and nothing stands before them. */
+bool espat_relay_is_clear(const espat_t *e, size_t n);
+
+/* Such bytes went, but for the last `rest` of them, which come now. */
+void espat_relay_went(espat_t *e, size_t rest);
+
 /* What may go to the network: *n bytes, 0 for none. */
 const uint8_t *espat_relay_tx_buf(const espat_t *e, size_t *n);
 void espat_relay_tx_ack(espat_t *e, size_t n);

@@ -147,8 +147,14 @@ void espat_modem_event(espat_modem_t *m, const espat_event_t *event)
 
 void espat_modem_input(espat_modem_t *m, const uint8_t *p, size_t n)
 {
+    const uint64_t now = espat_modem_now(m);
     espat_trace_bytes(&m->daemon->trace, m->index, '>', p, n);
-    size_t taken = espat_uart_rx(&m->engine, p, n, espat_modem_now(m));
+    size_t taken = 0;
+    if (espat_uart_straight(&m->engine, n, now)) {
+        taken = espat_net_pass(&m->net, p, n);
+        espat_uart_went(&m->engine, taken, n, now);
+    }
+    if (taken < n) taken += espat_uart_rx(&m->engine, p + taken, n - taken, now);
     if (taken < n) {
         m->held = malloc(n - taken);
         if (m->held) {

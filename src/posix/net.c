@@ -272,6 +272,16 @@ bool espat_net_write(espat_net_t *net)
     return left;
 }
 
+size_t espat_net_pass(espat_net_t *net, const uint8_t *p, size_t n)
+{
+    espat_net_socket_t *s = net->sockets[0];
+    if (!s || s->dead || s->wire.full) return 0;
+    const ssize_t sent = espat_wire_write(&s->wire, p, n);
+    if (sent >= 0) return (size_t)sent;
+    write_failed(s);
+    return 0;
+}
+
 /* Reads again from one link, if there is something to be had that the loop would not tell. */
 static bool read_link(espat_net_socket_t *s, unsigned *turns)
 {

@@ -32,6 +32,9 @@ void espat_net_options(espat_net_t *net, const espat_action_options_t *options);
 /* ESPAT_ACTION_RESTART: ends every link at once. */
 void espat_net_restart(espat_net_t *net);
 
+/* Writes what goes straight to the socket of link 0 (espat_uart_straight). Returns how many of the n bytes it took. */
+size_t espat_net_pass(espat_net_t *net, const uint8_t *p, size_t n);
+
 /* Writes what the engine has for the links. True: something left. */
 bool espat_net_write(espat_net_t *net);
 

@@ -60,6 +60,7 @@ typedef struct fuzz_question {
 typedef struct fuzz_port {
     espat_t modem;
     uint8_t window[16384]; /* a wide one, for some configurations */
+    bool passes;           /* they use espat_uart_straight, too */
     uint64_t now;
     fuzz_link_t links[ESPAT_CFG_LINKS];
     fuzz_question_t listen; /* serial is gen; not waiting and listening: it does */

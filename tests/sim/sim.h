@@ -202,7 +202,7 @@ typedef struct sim_update {
 typedef struct sim_config {
     espat_config_t modem; /* trace and user are the simulation's own */
     espat_radio_config_t radio;
-    bool wide; /* a wide window, as espat_config_t says */
+    bool wide; /* a wide window, as espat_config_t says, and passthrough by espat_uart_straight */
     sim_drain_t drain;
     FILE *log; /* every byte, action and event with its time; NULL: nothing */
     bool (*goes_wrong)(void *user, sim_step_t step); /* asked before each; NULL: none does */
@@ -408,5 +408,8 @@ void sim_break(sim_t *s, const char *format, ...) __attribute__((format(printf, 
 /* A line for the log. */
 void sim_say(sim_t *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void sim_say_bytes(sim_t *s, const char *what, const uint8_t *p, size_t n);
+
+/* n bytes go straight to the peer of link 0; returns how many it took. */
+size_t sim_net_pass(sim_t *s, const uint8_t *p, size_t n);
 
 #endif

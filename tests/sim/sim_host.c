@@ -28,8 +28,14 @@ bool sim_host_offer(sim_t *s)
 {
     sim_host_t *h = &s->host;
     if (h->chunk_count == 0) return false;
-    size_t n = h->chunks[0];
-    size_t taken = espat_uart_rx(&s->modem, h->input.data, n, s->now);
+    size_t n = h->chunks[0], taken = 0;
+    const size_t straight = s->config.wide ? espat_uart_straight(&s->modem, n, s->now) : 0;
+    if (straight) {
+        if (straight > n) sim_break(s, "lets %zu of %zu bytes go straight", straight, n);
+        taken = sim_net_pass(s, h->input.data, n);
+        espat_uart_went(&s->modem, taken, n, s->now);
+    }
+    if (taken < n) taken += espat_uart_rx(&s->modem, h->input.data + taken, n - taken, s->now);
     if (taken > n) {
         sim_break(s, "took %zu of %zu bytes", taken, n);
         return false;
