@@ -540,6 +540,9 @@ void espat_boot(espat_t *e, uint64_t now)
 void espat_stats(const espat_t *e, espat_stats_t *out)
 {
     out->lost = e->tx.lost;
+    out->unread = 0;
+    for (uint8_t id = 0; id < ESPAT_CFG_LINKS; id++)
+        out->unread += e->links[id].rx.used;
     out->dropped = e->dropped;
     out->links_open = 0;
     for (uint8_t id = 0; id < ESPAT_CFG_LINKS; id++)

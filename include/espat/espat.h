@@ -49,11 +49,11 @@ typedef struct espat_config {
     const char *join_ssid;
     const char *join_password; /* NULL: open */
     uint32_t baud;             /* the factory rate; 0: 115200 */
-    /* A larger receive window for the only link (AT+CIPMUX=0) while it receives actively, of wide_window_bytes, at most
-     * 65535; it lives as long as the modem. Fast streams then pass in fewer, larger pieces. NULL: the chip's window, which
+    /* A larger receive window for the only link (AT+CIPMUX=0) while it receives actively, of wide_window_bytes; it
+     * lives as long as the modem. Fast streams then pass in fewer, larger pieces. NULL: the chip's window, which
      * all other links have in any case. */
     uint8_t *wide_window;
-    size_t wide_window_bytes;
+    uint32_t wide_window_bytes;
     bool update; /* the port can do ESPAT_ACTION_UPDATE; else AT+CIUPDATE is ERROR */
     /* Called with one line of text (no line end) for each refused command, with the rule that refused it, and for what
      * the host is not told. NULL: nothing. It must not call the engine. */
@@ -169,6 +169,7 @@ bool espat_setting_put(espat_t *e, const espat_setting_t *setting);
 typedef struct espat_stats {
     uint32_t lost;      /* bytes that found no room in the output: always 0 */
     uint32_t dropped;   /* datagrams lost because passive mode's buffer was full, or too large */
+    uint32_t unread;    /* bytes in the receive windows, with those that stand in the output */
     uint8_t links_open; /* links with a network side */
     bool idle;          /* no command at work, no data expected */
     uint32_t baud;      /* of the line as it is now */

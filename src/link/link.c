@@ -17,14 +17,13 @@ static uint32_t chip_window(const espat_t *e)
     return window < ESPAT_CFG_LINK_RX_BYTES ? window : ESPAT_CFG_LINK_RX_BYTES;
 }
 
-void espat_link_init(espat_t *e, uint8_t *wide_window, size_t wide_window_bytes)
+void espat_link_init(espat_t *e, uint8_t *wide_window, uint32_t wide_window_bytes)
 {
     const uint32_t window = chip_window(e);
     for (uint8_t id = 0; id < ESPAT_CFG_LINKS; id++)
         espat_ring_init(&e->links[id].rx, e->windows[id], window);
-    if (wide_window_bytes > UINT16_MAX) wide_window_bytes = UINT16_MAX;
     if (wide_window != NULL && wide_window_bytes > window)
-        espat_ring_init(&e->links[0].rx, wide_window, (uint32_t)wide_window_bytes);
+        espat_ring_init(&e->links[0].rx, wide_window, wide_window_bytes);
 }
 
 void espat_link_restart(espat_t *e)

@@ -5,7 +5,7 @@
 
 #include <espat/state.h>
 
-void espat_link_init(espat_t *e, uint8_t *wide_window, size_t wide_window_bytes);
+void espat_link_init(espat_t *e, uint8_t *wide_window, uint32_t wide_window_bytes);
 
 /* At a restart: every link is free; what stands in the output stays. The port is told by ESPAT_ACTION_RESTART. */
 void espat_link_restart(espat_t *e);

@@ -188,8 +188,8 @@ static void make(espat_modem_t *m)
         .join_ssid = o->join_ssid,
         .join_password = o->join_password,
         .baud = o->port == ESPAT_PORT_SERIAL ? o->serial_baud : o->baud,
-        .wide_window = m->window,
-        .wide_window_bytes = sizeof m->window,
+        .wide_window = m->window.memory,
+        .wide_window_bytes = ESPAT_WIDE_WINDOW_BYTES,
         .update = o->ota_http.text[0] || o->ota_https.text[0],
         .trace = espat_trace_on(&m->daemon->trace) ? refused : NULL,
         .user = m,
@@ -220,6 +220,7 @@ bool espat_modem_open(espat_modem_t *m, struct espat_daemon *daemon, unsigned in
     espat_ntp_init(&m->ntp, m);
     espat_provision_init(&m->provision, m);
     espat_updater_init(&m->updater, m);
+    espat_wide_window_open(&m->window, &daemon->loop, &m->engine);
     make(m);
     if (!espat_store_open(&m->store, m)) return false;
     if (!espat_store_load(&m->store, &m->engine)) make(m);
@@ -253,6 +254,7 @@ void espat_modem_close(espat_modem_t *m)
     espat_updater_stop(&m->updater);
     espat_provision_close(&m->provision);
     espat_store_close(&m->store);
+    espat_wide_window_close(&m->window);
     free(m->held);
     m->held = NULL;
     uv_close((uv_handle_t *)&m->timer, NULL);

@@ -14,9 +14,7 @@
 #include "transport.h"
 #include "updater.h"
 #include "udp.h"
-
-/* What passes in one piece from the only link to a host that takes it: more than a terminal holds. */
-#define ESPAT_WIDE_WINDOW_BYTES 16384
+#include "wide_window.h"
 
 struct espat_daemon;
 
@@ -40,8 +38,8 @@ typedef struct espat_modem {
     espat_store_t store;
     espat_updater_t updater;
     espat_radio_t radio;
+    espat_wide_window_t window;
     espat_t engine;
-    uint8_t window[ESPAT_WIDE_WINDOW_BYTES]; /* last: memory that is not used is not touched */
 } espat_modem_t;
 
 /* Makes modem `index` of the daemon and opens its transport. False: a line on stderr says why; close it anyway. */

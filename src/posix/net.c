@@ -188,6 +188,7 @@ static bool receive(espat_net_socket_t *s, bool held)
     if (n > 0) {
         s->paused = (size_t)n == size; /* a short read took all there was */
         espat_link_rx_ack(engine, s->link, (size_t)n, now_of(s->net));
+        espat_wide_window_use(&s->net->modem->window, (size_t)n);
         return true;
     }
     if (n < 0 && errno == EAGAIN && (held || !s->dead)) return false;

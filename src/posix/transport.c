@@ -263,6 +263,7 @@ bool espat_transport_write(espat_transport_t *t)
             espat_trace_text(&t->daemon->trace, t->index, '*', "nobody takes %zu bytes", n);
         }
         espat_uart_tx_ack(engine, n, espat_modem_now(t->modem));
+        espat_wide_window_use(&t->modem->window, 0);
         left = true;
     }
 }

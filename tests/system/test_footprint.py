@@ -36,12 +36,14 @@ def resident_kib(pid):
 
 
 def settled(pid):
-    """Waits, at most 5 s, until it has done what it had to do."""
-    last = wake_ups(pid)
-    for _ in range(50):
+    """Waits, at most 8 s, until it has done what it had to do: the last is to give back the memory of a stream that has been
+    silent for a second."""
+    last, quiet = wake_ups(pid), 0
+    for _ in range(80):
         time.sleep(0.1)
         now = wake_ups(pid)
-        if now == last:
+        quiet = quiet + 1 if now == last else 0
+        if quiet == 12:
             return
         last = now
     pytest.fail('it never comes to rest')
@@ -170,6 +172,21 @@ def test_resident_memory_of_many_modems(start_pty, folder, serve, release, figur
     rest, used = ((many - one) / 99 for one, many in zip(used_by(1), used_by(100)))
     figure(f'resident: {rest:.1f} KiB for each further modem at rest, {used:.1f} KiB when it is used')
     assert used <= 64
+
+
+def test_memory_of_a_stream_is_given_back(start_pty, serve, release):
+    """A stream that the host takes slowly fills the wide window; when all is quiet, it is no memory any more."""
+    total = 1 << 20
+    server = serve(lambda connection: connection.sendall(bytes(total)))
+    daemon = start_pty(program=release)
+    with modem.open_port(daemon.link) as port:
+        port.prepare()
+        port.command('AT')
+        before = resident_kib(daemon.pid)
+        port.connect('127.0.0.1', server.port)
+        daemon.wait_until(lambda: resident_kib(daemon.pid) >= before + 48, 'its window is full')
+        port.receive(0, total)
+        daemon.wait_until(lambda: resident_kib(daemon.pid) <= before + 32, 'its memory is given back')
 
 
 def test_memory_does_not_grow(start_pty, serve, release):
