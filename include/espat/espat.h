@@ -49,9 +49,9 @@ typedef struct espat_config {
     const char *join_ssid;
     const char *join_password; /* NULL: open */
     uint32_t baud;             /* the factory rate; 0: 115200 */
-    /* A larger receive window for the only link (AT+CIPMUX=0) while it receives actively, of wide_window_bytes; it
-     * lives as long as the modem. Fast streams then pass in fewer, larger pieces. NULL: the chip's window, which
-     * all other links have in any case. */
+    /* A larger receive window, of wide_window_bytes, for the only link (AT+CIPMUX=0) if it is TCP or SSL and receives
+     * actively; the memory lives as long as the modem. Fast streams then pass in fewer, larger pieces. NULL: the chip's
+     * window, which all other links have in any case. */
     uint8_t *wide_window;
     uint32_t wide_window_bytes;
     bool update; /* the port can do ESPAT_ACTION_UPDATE; else AT+CIUPDATE is ERROR */

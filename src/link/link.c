@@ -104,11 +104,12 @@ uint32_t espat_link_unread(const espat_link_t *l)
     return l->rx.used - l->lent - l->headers;
 }
 
-/* A host that reads by itself (AT+CIPRECVDATA) sees how much the window holds, and so does the peer of a link that shares
- * the modem: to them it is the chip's. */
+/* A host that reads by itself (AT+CIPRECVDATA) sees how much the window holds, a datagram sees whether it fits, and the peer of
+ * a link that shares the modem when it must wait: to them it is the chip's. */
 uint32_t espat_link_window(const espat_t *e, uint8_t id)
 {
-    return e->cipmux || e->ciprecvmode ? chip_window(e) : e->links[id].rx.size;
+    const bool wide = !e->cipmux && !e->ciprecvmode && e->links[id].type != ESPAT_LINK_UDP;
+    return wide ? e->links[id].rx.size : chip_window(e);
 }
 
 static uint32_t room_in(const espat_link_t *l, uint32_t window)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include <openssl/err.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <stdio.h>
@@ -36,6 +36,6 @@ const char *espat_signature_check(const char *key_file, const uint8_t signature[
     }
     EVP_MD_CTX_free(context);
     EVP_PKEY_free(key);
-    ERR_clear_error();
+    OPENSSL_thread_stop(); /* the error queue, too: a worker thread would leave it behind when the process ends */
     return why;
 }

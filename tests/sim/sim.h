@@ -196,7 +196,7 @@ typedef struct sim_update {
     char version[ESPAT_PARTITION_CHARS + 1], partition[ESPAT_PARTITION_CHARS + 1];
 } sim_update_t;
 
-#define SIM_WIDE_BYTES 16384
+#define SIM_WIDE_BYTES 65536
 
 /* All zero is a working configuration. */
 typedef struct sim_config {
