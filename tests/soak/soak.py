@@ -50,8 +50,9 @@ class Daemon:
     def __init__(self, name, program, args, env):
         self.name = name
         self.errors = tempfile.TemporaryFile()
-        self.process = subprocess.Popen([program, *map(str, args)], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.DEVNULL, stderr=self.errors, env=env,
+        # It does not outlive us, however we end: a modem in passthrough would knock at its far side's port for ever.
+        self.process = subprocess.Popen(['setpriv', '--pdeathsig', 'TERM', program, *map(str, args)],
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.errors, env=env,
                                         start_new_session=True)  # Ctrl-C is for us
         self.proc = pathlib.Path(f'/proc/{self.process.pid}')
         self.samples = []  # (seconds, resident KiB, private dirty KiB)
