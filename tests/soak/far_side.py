@@ -38,22 +38,25 @@ class Peer:
             self.stall_at = self.random.randrange(size + taking + 1)
         self.context = context
         self.error = None
+        self.port, self.story = 0, 'nobody came'
         self.ended = threading.Event()
         self._listener = self._piece = None
         self._go_on_at = self._deaf_until = 0.0
 
-    def listen(self, address='127.0.0.1'):
-        """For one connection; the port."""
+    def listen(self, address):
+        """For one connection: the first one is taken for the modem's. The port."""
         self._listener = socket.socket()
         if self.stall_at >= 0:
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
         self._listener.bind((address, 0))
         self._listener.listen(1)
         self._listener.settimeout(ACCEPT_S)
+        self.port = self._listener.getsockname()[1]
         self._start(self._accept)
-        return self._listener.getsockname()[1]
+        return self.port
 
     def connect(self, address, port):
+        self.port = port
         self._start(lambda: self._connect(address, port))
 
     def give_up(self):
@@ -65,6 +68,13 @@ class Peer:
     def given_all(self):
         return self.inward.given == self.size and not self._piece
 
+    def broke_off(self):
+        """It ended before the modem closed, and was not to."""
+        return self.ending == 'host' and self.ended.is_set()
+
+    def __str__(self):
+        return f'{self.inward}; {self.outward}; port {self.port}: {self.story}'
+
     def _start(self, begin):
         threading.Thread(target=self._run, args=(begin,), daemon=True).start()
 
@@ -72,6 +82,7 @@ class Peer:
         with self._listener:
             connection, _ = self._listener.accept()
         connection.settimeout(ACCEPT_S)
+        self._meet(connection)
         return self.context.wrap_socket(connection, server_side=True) if self.context else connection
 
     def _connect(self, address, port):
@@ -80,18 +91,25 @@ class Peer:
         while True:
             try:
                 connection = socket.create_connection((address, port), ACCEPT_S)
+                self._meet(connection)
                 return self.context.wrap_socket(connection, server_hostname='localhost') if self.context else connection
             except (ConnectionRefusedError, ConnectionResetError):
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.01)
 
+    def _meet(self, connection):
+        with contextlib.suppress(OSError):  # it may have gone already
+            self.story = '{}:{} with {}:{}'.format(*connection.getsockname(), *connection.getpeername())
+
     def _run(self, begin):
         try:
             with begin() as connection:
                 connection.setblocking(False)
                 self._talk(connection)
+            self.story += ', over'
         except Exception as error:
+            self.story += f', {error!r}'
             # A reset is how a link may end that somebody cut; what is missing then shows in the account.
             if not isinstance(error, ConnectionError):
                 self.error = error
@@ -165,15 +183,15 @@ class Peer:
             self._go_on_at = time.monotonic() + self.random.uniform(0, 0.02)
 
 
-def _name_answer(question):
-    """<n>.soak.test is 127.0.0.<n>; nothing else is anything."""
+def _name_answer(question, net):
+    """<n>.soak.test is <net>.<n>; nothing else is anything."""
     at, labels = 12, []
     while question[at]:
         labels.append(question[at + 1:at + 1 + question[at]].decode())
         at += 1 + question[at]
     asked = question[12:at + 5]
     known = labels[1:] == ['soak', 'test'] and labels[0].isdigit() and question[at + 1:at + 3] == b'\0\1'
-    record = b'\xc0\x0c' + struct.pack('>HHIH', 1, 1, 1, 4) + bytes([127, 0, 0, int(labels[0])]) if known else b''
+    record = b'\xc0\x0c' + struct.pack('>HHIH', 1, 1, 1, 4) + socket.inet_aton(f'{net}.{labels[0]}') if known else b''
     code = 0 if known or labels[1:] == ['soak', 'test'] else 3
     return question[:2] + struct.pack('>HHHHH', 0x8180 | code, 1, int(known), 0, 0) + asked + record
 
@@ -189,8 +207,8 @@ def _serve(answer):
     return server
 
 
-def name_server():
-    return _serve(_name_answer)
+def name_server(net):
+    return _serve(lambda question: _name_answer(question, net))
 
 
 def time_server():

@@ -29,6 +29,7 @@ sys.path.insert(1, str(pathlib.Path(__file__).resolve().parents[1] / 'system'))
 
 import authority  # noqa: E402
 import modem  # noqa: E402
+import scene  # noqa: E402
 import servers  # noqa: E402
 from far_side import name_server, time_server  # noqa: E402
 from ledger import IN, OUT, Ledger  # noqa: E402
@@ -49,8 +50,9 @@ class Daemon:
     def __init__(self, name, program, args, env):
         self.name = name
         self.errors = tempfile.TemporaryFile()
-        self.process = subprocess.Popen([program, *map(str, args)], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.DEVNULL, stderr=self.errors, env=env,
+        # It does not outlive us, however we end: a modem in passthrough would knock at its far side's port for ever.
+        self.process = subprocess.Popen(['setpriv', '--pdeathsig', 'TERM', program, *map(str, args)],
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.errors, env=env,
                                         start_new_session=True)  # Ctrl-C is for us
         self.proc = pathlib.Path(f'/proc/{self.process.pid}')
         self.samples = []  # (seconds, resident KiB, private dirty KiB)
@@ -99,14 +101,14 @@ class Daemon:
 
 
 class Soak:
-    # Of the modems' servers: away from those of other programs.
-    listen_address = '127.77.0.1'
-
     def __init__(self, program, folder):
         self.program, self.folder = program, folder
         self.seconds = float(os.environ.get('SOAK_SECONDS', 3600))
         self.modems = int(os.environ.get('SOAK_MODEMS', 20))
         self.seed = int(os.environ.get('SOAK_SEED') or random.SystemRandom().randrange(1, 1 << 31))
+        # Where the links are, and the hosts' sockets. No other program comes here, not even a modem that another test left
+        # behind, which tries to get the link of its passthrough back from whoever has the port by now.
+        self.net = f'127.{64 + os.getpid() // 256 % 128}.{os.getpid() % 256}'
         self.load = float(os.environ.get('SOAK_LOAD', 0.6))
         self.traces = os.environ.get('SOAK_TRACES')
         self.most = 100000 if self.seconds >= 60 else 30000  # bytes of one direction of a link
@@ -129,6 +131,10 @@ class Soak:
                 return True
         return False
 
+    def address(self, number):
+        """1: the modems' servers; 2: what they connect to; 3: their lines; any other: what names mean."""
+        return f'{self.net}.{number}'
+
     def port(self):
         """One for the server of a modem, which no other has."""
         while True:
@@ -144,7 +150,7 @@ class Soak:
             try:
                 for number in range(count):
                     with socket.socket() as probe:
-                        probe.bind(('127.0.0.1', first + number))
+                        probe.bind((self.address(3), first + number))
             except OSError:
                 continue
             self.ports.update(range(first, first + count))
@@ -154,14 +160,14 @@ class Soak:
 
     def start(self):
         pki = authority.Authority(self.make_folder('pki'))
-        pki.issue('soak', 'soak', 'DNS:localhost,DNS:7.soak.test,IP:127.0.0.1,IP:127.0.0.7')
+        pki.issue('soak', 'soak', f'DNS:localhost,DNS:7.soak.test,IP:{self.address(2)},IP:{self.address(7)}')
         self.server_context, self.client_context = pki.server('soak'), pki.client()
-        self.name_server, self.time_server = name_server(), time_server()
+        self.name_server, self.time_server = name_server(self.net), time_server()
         few = max(1, self.modems // 10)
         first = self.tcp_ports(few)
         ways = [
             ('PTY', self.modems, f'--pty={self.folder}/modem%d', lambda n: modem.open_plain(self.folder / f'modem{n}')),
-            ('TCP', few, f'--tcp={first}', lambda n: modem.open_socket(('127.0.0.1', first + n))),
+            ('TCP', few, f'--tcp={self.address(3)}:{first}', lambda n: modem.open_socket((self.address(3), first + n))),
             ('UNIX', few, f'--unix={self.folder}/socket%d', lambda n: modem.open_socket(self.folder / f'socket{n}')),
         ]
         for kind, count, transport, way in ways:
@@ -178,7 +184,7 @@ class Soak:
     def start_daemon(self, pki, kind, count, transport):
         state = self.make_folder(f'state-{kind}')
         pki.install(state, client_ca_0='root', server_cert_0='soak', server_key_0='soak')
-        args = [*transport, '--count', count, '--state', state, '--listen-address', self.listen_address,
+        args = [*transport, '--count', count, '--state', state, '--listen-address', self.address(1),
                 '--dns-port', self.name_server.port, '--sntp-port', self.time_server.port]
         if self.traces:
             args.append(f'--trace={self.traces}/{kind}.trace')
@@ -213,9 +219,13 @@ class Soak:
             with self.lock:
                 lines = [repr(line) for line in host.line.log] if host.line else []
                 self.failures.append(f'{host.name}, {host.doing}: {error!r}\n{traceback.format_exc()}\n' +
-                                     '\n'.join(lines[-LINES_KEPT:]))
+                                     '\n'.join([*lines[-LINES_KEPT:], '', self.scene(host)]))
             self.ending.set()
         self.resting.add(host.name)
+
+    def scene(self, host):
+        daemon = next(daemon for daemon in self.daemons if host.name.startswith(daemon.name))
+        return scene.describe(daemon.process.pid, host) if host.line else ''
 
     def goes_on(self, host):
         """Whether there is another scenario; waits as the load wants it, and at quiet points."""

@@ -280,14 +280,17 @@ class Run:
     # -- for scenarios
 
     def start(self, *args, link=True):
-        env = {**os.environ, 'LD_PRELOAD': str(self.torturer.library), 'FAILING_CALLS_LOG': str(self.log),
+        env = {**os.environ, 'FAILING_CALLS_LOG': str(self.log),
                'ASAN_OPTIONS': 'verify_asan_link_order=0:' + os.environ.get('ASAN_OPTIONS', '')}
         if self.fault:
             env['FAILING_CALLS'] = f'{self.fault.call} {self.fault.k} {self.fault.how}'
+        # The daemon does not outlive us, however we end: it might be a modem in passthrough, which would knock at its far
+        # side's port for ever. What sets that up is not tortured.
+        begun_by = ['setpriv', '--pdeathsig', 'KILL', 'env', f'LD_PRELOAD={self.torturer.library}']
         transport = [f'--pty={self.link}'] if link else []
         with open(self.folder / 'out', 'wb') as out, open(self.folder / 'err', 'wb') as err:
             self.process = subprocess.Popen(
-                [self.torturer.program, *transport, '--state', self.state, *map(str, args)],
+                [*begun_by, self.torturer.program, *transport, '--state', self.state, *map(str, args)],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=env)
         return self.process
 
