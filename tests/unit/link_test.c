@@ -11,6 +11,7 @@
 
 #include "link.h"
 #include "number.h"
+#include "relay.h"
 #include "ring.h"
 
 static espat_t e;
@@ -271,6 +272,40 @@ static void test_wide_window_that_is_small(void **state)
     assert_int_equal(e.links[0].rx.size, e.profile->window_bytes);
 }
 
+/* Passthrough lets full packets of a TCP link go straight when nothing stands before them. What is left of one that went in
+ * part goes at once, too. */
+static void test_straight(void **state)
+{
+    static uint8_t data[3000];
+    size_t n;
+    (void)state;
+    connect_link(0);
+    assert_int_equal(espat_uart_straight(&e, sizeof data, 1000), 0); /* this is no passthrough */
+    e.input = ESPAT_INPUT_PASSTHROUGH;
+    espat_relay_start(&e);
+    assert_int_equal(espat_uart_straight(&e, 2047, 1000), 0);
+    assert_int_equal(espat_uart_straight(&e, sizeof data, 1000), sizeof data);
+    espat_uart_went(&e, 0, sizeof data, 1000);    /* the socket took none */
+    espat_uart_went(&e, 4000, sizeof data, 1000); /* the port's bug */
+    espat_uart_went(&e, sizeof data, sizeof data, 1000);
+    assert_int_equal(espat_uart_rx(&e, data, 3, 1000), 3); /* waits for 20 ms of silence */
+    espat_link_tx_buf(&e, 0, &n);
+    assert_int_equal(n, 0);
+    assert_int_equal(espat_uart_straight(&e, sizeof data, 1000), 0); /* that is older */
+    espat_tick(&e, 1020);
+    espat_link_tx_ack(&e, 0, 3, 1020);
+    assert_int_equal(espat_uart_straight(&e, sizeof data, 1020), sizeof data);
+    espat_uart_went(&e, 1000, sizeof data, 1020);
+    assert_int_equal(espat_uart_rx(&e, data, 2000, 1020), 2000);
+    espat_link_tx_buf(&e, 0, &n);
+    assert_int_equal(n, 2000);
+    espat_link_tx_ack(&e, 0, n, 1020);
+    e.links[0].type = ESPAT_LINK_SSL;
+    assert_int_equal(espat_uart_straight(&e, sizeof data, 1020), 0);
+    e.links[0].type = ESPAT_LINK_UDP;
+    assert_int_equal(espat_uart_straight(&e, sizeof data, 1020), 0);
+}
+
 static void test_send(void **state)
 {
     size_t n;
@@ -327,6 +362,7 @@ int main(void)
         cmocka_unit_test_setup(test_window_of_a_full_link, setup),
         cmocka_unit_test_setup(test_wide_window, setup),
         cmocka_unit_test(test_wide_window_that_is_small),
+        cmocka_unit_test_setup(test_straight, setup),
         cmocka_unit_test_setup(test_send, setup),
         cmocka_unit_test_setup(test_restart, setup),
     };
