@@ -71,7 +71,8 @@ static void block_signals(int how)
 static void hand_over_signals(espat_daemon_t *d)
 {
     block_signals(SIG_BLOCK);
-    uv_ref((uv_handle_t *)&d->signals[0]);
+    for (size_t i = 0; i < SIGNALS; i++)
+        uv_ref((uv_handle_t *)&d->signals[i]); /* those that are caught keep the loop at work */
     (void)uv_run(&d->loop, UV_RUN_NOWAIT); /* what is caught, and not yet told */
     close_signals(d);
     (void)uv_run(&d->loop, UV_RUN_DEFAULT);

@@ -298,6 +298,9 @@ LIMIT_S = 60 * modem.SLOWER
 
 
 def pytest_configure(config):
+    for number in signal.SIGINT, signal.SIGHUP:  # whoever began us may ignore them, and a modem would, too
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     config.addinivalue_line('markers', f'limit(seconds): the test may run so long, in place of {LIMIT_S} s')
     config.addinivalue_line('markers', 'torture: the daemon with failing_calls.c in it')
 

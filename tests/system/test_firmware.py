@@ -370,16 +370,19 @@ def test_stdio(start, arguments, server, image_of):
     assert daemon.wait() == 0
 
 
-def test_told_to_end_while_it_restarts(run, server, image_of):
-    """A signal between two images is for the one that comes."""
-    daemon, port = run()
+@pytest.mark.parametrize('ignored', ['', 'INT HUP'])
+def test_told_to_end_while_it_restarts(run, program, server, image_of, ignored):
+    """A signal between two images is for the one that comes; also for a modem in the background of a script, which ignores
+    the others."""
+    ignores = ['sh', '-c', f'trap "" {ignored}; exec "$0" "$@"', program] if ignored else program
+    daemon, port = run(program=ignores)
     for version in ('8.8.8', '9.9.9', '7.7.7'):
         server.offer(image_of(version))
         assert update(port) == DONE
         port.close()
         assert daemon.end() == 0, daemon.err
         assert not os.path.lexists(daemon.link)
-        daemon, port = run()
+        daemon, port = run(program=ignores)
         assert version_of(port) == version
 
 
