@@ -73,7 +73,7 @@ static void hand_over_signals(espat_daemon_t *d)
     block_signals(SIG_BLOCK);
     for (size_t i = 0; i < SIGNALS; i++)
         uv_ref((uv_handle_t *)&d->signals[i]); /* those that are caught keep the loop at work */
-    (void)uv_run(&d->loop, UV_RUN_NOWAIT); /* what is caught, and not yet told */
+    (void)uv_run(&d->loop, UV_RUN_NOWAIT);     /* what is caught, and not yet told */
     close_signals(d);
     (void)uv_run(&d->loop, UV_RUN_DEFAULT);
     if (d->signal) (void)raise(d->signal);
