@@ -60,6 +60,8 @@ class Wire:
             for name, address in ((self.modem, MODEM), (self.peer, PEER)):
                 _must(_ip('-n', name, 'link', 'set', 'lo', 'up'))
                 _must(_ip('-n', name, 'address', 'add', f'{address}/24', 'broadcast', BROADCAST, 'dev', 'wire'))
+                # Otherwise a "packet" of this cable is one of up to 64 KiB, and a stream of half a MiB is eight of them.
+                _must(_ip('-n', name, 'link', 'set', 'wire', 'gso_max_segs', 1))
                 _must(_ip('-n', name, 'link', 'set', 'wire', 'up'))
         except BaseException:
             self.close()
