@@ -82,12 +82,38 @@ static espat_result_t cipsslcconf_set(espat_t *e, espat_args_t *a)
 
 /* ---------------------------------------------------------------- AT+CIPSSLCCN, AT+CIPSSLCSNI */
 
-static bool cipsslccn_line(espat_t *e, uint32_t id)
+static char *cn_of(espat_tls_t *tls)
+{
+    return tls->cn;
+}
+
+static char *sni_of(espat_tls_t *tls)
+{
+    return tls->sni;
+}
+
+static bool name_line(espat_t *e, uint32_t id, char *(*name_of)(espat_tls_t *tls))
 {
     if (!begin_line(e, id)) return false;
-    quoted_field(e, e->tls[id].cn);
+    quoted_field(e, name_of(&e->tls[id]));
     espat_reply_end(e);
     return true;
+}
+
+/* [<link ID>,]<name> */
+static espat_result_t name_set(espat_t *e, espat_args_t *a, char *(*name_of)(espat_tls_t *tls))
+{
+    range_t r = take_links(a);
+    const char *name = espat_args_text(a, 0, ESPAT_TLS_NAME_CHARS);
+    if (!espat_args_end(a)) return ESPAT_ERROR;
+    for (uint8_t id = r.first; id <= r.last; id++)
+        espat_text_copy(name_of(&e->tls[id]), ESPAT_TLS_NAME_CHARS, name);
+    return ESPAT_OK;
+}
+
+static bool cipsslccn_line(espat_t *e, uint32_t id)
+{
+    return name_line(e, id, cn_of);
 }
 
 static espat_result_t cipsslccn_query(espat_t *e)
@@ -97,20 +123,12 @@ static espat_result_t cipsslccn_query(espat_t *e)
 
 static espat_result_t cipsslccn_set(espat_t *e, espat_args_t *a)
 {
-    range_t r = take_links(a);
-    const char *name = espat_args_text(a, 0, ESPAT_TLS_NAME_CHARS);
-    if (!espat_args_end(a)) return ESPAT_ERROR;
-    for (uint8_t id = r.first; id <= r.last; id++)
-        espat_text_copy(e->tls[id].cn, ESPAT_TLS_NAME_CHARS, name);
-    return ESPAT_OK;
+    return name_set(e, a, cn_of);
 }
 
 static bool cipsslcsni_line(espat_t *e, uint32_t id)
 {
-    if (!begin_line(e, id)) return false;
-    quoted_field(e, e->tls[id].sni);
-    espat_reply_end(e);
-    return true;
+    return name_line(e, id, sni_of);
 }
 
 static espat_result_t cipsslcsni_query(espat_t *e)
@@ -120,12 +138,7 @@ static espat_result_t cipsslcsni_query(espat_t *e)
 
 static espat_result_t cipsslcsni_set(espat_t *e, espat_args_t *a)
 {
-    range_t r = take_links(a);
-    const char *name = espat_args_text(a, 0, ESPAT_TLS_NAME_CHARS);
-    if (!espat_args_end(a)) return ESPAT_ERROR;
-    for (uint8_t id = r.first; id <= r.last; id++)
-        espat_text_copy(e->tls[id].sni, ESPAT_TLS_NAME_CHARS, name);
-    return ESPAT_OK;
+    return name_set(e, a, sni_of);
 }
 
 /* ---------------------------------------------------------------- AT+CIPSSLCALPN */

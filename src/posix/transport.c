@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
@@ -79,6 +80,16 @@ void espat_transport_close(espat_transport_t *t)
     uv_close((uv_handle_t *)&t->pace_timer, NULL);
     uv_close((uv_handle_t *)&t->kind_timer, NULL);
     t->kind = NULL;
+}
+
+int espat_transport_look(const espat_transport_t *t, short events)
+{
+    struct pollfd host = { .fd = t->in_fd, .events = events };
+    int ready;
+    do {
+        ready = poll(&host, 1, 0);
+    } while (ready < 0 && errno == EINTR);
+    return ready > 0 ? host.revents : 0;
 }
 
 /* ---------------------------------------------------------------- pacing */

@@ -101,7 +101,10 @@ bool espat_transport_watch(espat_transport_t *t, int in_fd, int out_fd);
 /* Stops it and closes the descriptors. */
 void espat_transport_unwatch(espat_transport_t *t);
 
-/* Reads what is there, once, and gives it to the modem. */
+/* What poll says of the host's side at this moment, without waiting; events as for poll(2), 0: nothing. */
+int espat_transport_look(const espat_transport_t *t, short events);
+
+/* Reads what is there and gives it to the modem. */
 void espat_transport_read(espat_transport_t *t);
 
 /* Writes what the modem has. True: something left. */

@@ -54,15 +54,10 @@ static void sweep(const espat_transport_t *t, bool raw)
         ;
 }
 
-/* What poll says of the master; POLLHUP: nobody has the slave open. */
+/* POLLHUP: nobody has the slave open. */
 static int look(const espat_transport_t *t)
 {
-    struct pollfd master = { .fd = t->in_fd, .events = POLLIN };
-    int ready;
-    do {
-        ready = poll(&master, 1, 0);
-    } while (ready < 0 && errno == EINTR);
-    return ready > 0 ? master.revents : 0;
+    return espat_transport_look(t, POLLIN);
 }
 
 /* ---------------------------------------------------------------- hosts come and go */

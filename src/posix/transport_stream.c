@@ -46,12 +46,7 @@ static void enter(espat_transport_t *t, int fd)
 /* The host that is there has said all that it will ever say; while its bytes find no room we would not notice. */
 static bool is_ending(const espat_transport_t *t)
 {
-    struct pollfd host = { .fd = t->in_fd, .events = POLLRDHUP };
-    int ready;
-    do {
-        ready = poll(&host, 1, 0);
-    } while (ready < 0 && errno == EINTR);
-    return t->ending || ready > 0;
+    return t->ending || espat_transport_look(t, POLLRDHUP) != 0;
 }
 
 static void listen_again(uv_timer_t *timer)
