@@ -17,6 +17,7 @@ import modem
 import namespaces
 import servers
 import torture
+import update_server
 
 START_S = 15 * modem.SLOWER
 
@@ -57,6 +58,15 @@ class Daemon:
     def sleeps(self):
         """It has nothing more to do, and waits."""
         return pathlib.Path(f'/proc/{self.pid}/stat').read_text().rsplit(')', 1)[1].split()[0] == 'S'
+
+    def descriptors(self):
+        return len(os.listdir(f'/proc/{self.pid}/fd'))
+
+    def resident_kib(self):
+        for line in pathlib.Path(f'/proc/{self.pid}/status').read_text().splitlines():
+            if line.startswith('VmRSS'):
+                return int(line.split()[1])
+        raise AssertionError('no VmRSS')
 
     def wait(self, timeout=START_S):
         """Its exit status, when all it wrote is in `out` and `err`."""
@@ -248,6 +258,22 @@ def torturer(program, pki, tmp_path_factory):
     made = torture.Torturer(program, library, tmp_path_factory.mktemp('torture'))
     made.pki = pki
     return made
+
+
+@pytest.fixture
+def state(folder):
+    return folder / 'state'
+
+
+@pytest.fixture(scope='session')
+def signer(tmp_path_factory):
+    """Whose images are taken, and below whose are not."""
+    return update_server.Signer(tmp_path_factory.mktemp('signer'))
+
+
+@pytest.fixture(scope='session')
+def stranger(tmp_path_factory):
+    return update_server.Signer(tmp_path_factory.mktemp('stranger'))
 
 
 @pytest.fixture

@@ -282,6 +282,21 @@ class Silent:
             s.close()
 
 
+def wait_for_answer(process, port, question):
+    """Asks by UDP until the server that this process is answers; gives the answer."""
+    end = time.monotonic() + 10
+    with udp_socket() as s:
+        s.settimeout(0.05)
+        s.connect(('127.0.0.1', port))
+        while True:
+            assert time.monotonic() < end and process.poll() is None, process.log.read_text()
+            try:
+                s.send(question)
+                return s.recv(512)
+            except OSError:
+                pass
+
+
 def closed_port():
     """A port of 127.0.0.1 where nobody listens."""
     with socket.socket() as s:

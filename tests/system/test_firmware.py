@@ -21,16 +21,6 @@ SEED = 20260722
 
 
 @pytest.fixture(scope='module')
-def signer(tmp_path_factory):
-    return update_server.Signer(tmp_path_factory.mktemp('signer'))
-
-
-@pytest.fixture(scope='module')
-def stranger(tmp_path_factory):
-    return update_server.Signer(tmp_path_factory.mktemp('stranger'))
-
-
-@pytest.fixture(scope='module')
 def own_version(program):
     return subprocess.run([program, '--version'], capture_output=True, text=True, check=True).stdout.split()[1]
 
@@ -75,11 +65,6 @@ def server(signer):
     running.offer = offer
     yield running
     running.close()
-
-
-@pytest.fixture
-def state(folder):
-    return folder / 'state'
 
 
 @pytest.fixture

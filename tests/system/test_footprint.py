@@ -28,13 +28,6 @@ def wake_ups(pid):
     return total
 
 
-def resident_kib(pid):
-    for line in pathlib.Path(f'/proc/{pid}/status').read_text().splitlines():
-        if line.startswith('VmRSS'):
-            return int(line.split()[1])
-    raise AssertionError('no VmRSS')
-
-
 def settled(pid):
     """Waits, at most 8 s, until it has done what it had to do: the last is to give back the memory of a stream that has been
     silent for a second."""
@@ -120,7 +113,7 @@ def test_idle_on_a_pace(start_pty):
 def test_resident_memory(start_pty, serve, release, figure):
     """At most 8 MiB with one modem, also after it worked."""
     daemon = start_pty(program=release)
-    fresh = resident_kib(daemon.pid)
+    fresh = daemon.resident_kib()
     server = serve(servers.echo)
     with modem.open_port(daemon.link) as port:
         port.prepare(mux=True)
@@ -130,7 +123,7 @@ def test_resident_memory(start_pty, serve, release, figure):
             port.send(bytes(2048), turn % 5)
         for link in range(5):
             port.receive(link, 8 * 2048)
-        busy = resident_kib(daemon.pid)
+        busy = daemon.resident_kib()
     figure(f'resident: {fresh} KiB at rest, {busy} KiB with five links that worked')
     assert fresh <= 8192 and busy <= 8192
 
@@ -138,7 +131,7 @@ def test_resident_memory(start_pty, serve, release, figure):
 def test_resident_memory_with_tls(start_tls, serve, pki, release, figure):
     """Nothing of it is there before it is needed."""
     port = start_tls(trace=False, mux=True, program=release)
-    fresh = resident_kib(port.daemon.pid)
+    fresh = port.daemon.resident_kib()
     server = serve(Tls(pki.server(), servers.echo))
     port.command('AT+CIPSSLCCONF=5,3,0,0')
     sizes = []
@@ -146,7 +139,7 @@ def test_resident_memory_with_tls(start_tls, serve, pki, release, figure):
         port.connect('localhost', server.port, link, kind='SSL')
         port.send(bytes(2048), link)
         port.receive(link, 2048)
-        sizes.append(resident_kib(port.daemon.pid))
+        sizes.append(port.daemon.resident_kib())
     figure(f'resident: {fresh} KiB without TLS, {sizes[0]} KiB with one SSL link, {sizes[4]} KiB with five')
     assert fresh <= 8192 and sizes[4] <= 16384
 
@@ -157,7 +150,7 @@ def test_resident_memory_of_many_modems(start_pty, folder, serve, release, figur
         names = folder / str(count)
         names.mkdir()
         daemon = start_pty('--count', count, link=f'{count}/%d', wait_for=f'{count}/{count - 1}', program=release)
-        rest = resident_kib(daemon.pid)
+        rest = daemon.resident_kib()
         with contextlib.ExitStack() as opened:
             ports = [opened.enter_context(modem.open_port(names / str(i))) for i in range(count)]
             for port in ports:
@@ -166,7 +159,7 @@ def test_resident_memory_of_many_modems(start_pty, folder, serve, release, figur
                 for turn in range(5):
                     port.send(bytes(2048))
                     port.receive(0, (turn + 1) * 2048)
-            return rest, resident_kib(daemon.pid)
+            return rest, daemon.resident_kib()
 
     server = serve(servers.echo)
     rest, used = ((many - one) / 99 for one, many in zip(used_by(1), used_by(100)))
@@ -182,11 +175,11 @@ def test_memory_of_a_stream_is_given_back(start_pty, serve, release):
     with modem.open_port(daemon.link) as port:
         port.prepare()
         port.command('AT')
-        before = resident_kib(daemon.pid)
+        before = daemon.resident_kib()
         port.connect('127.0.0.1', server.port)
-        daemon.wait_until(lambda: resident_kib(daemon.pid) >= before + 48, 'its window is full')
+        daemon.wait_until(lambda: daemon.resident_kib() >= before + 48, 'its window is full')
         port.receive(0, total)
-        daemon.wait_until(lambda: resident_kib(daemon.pid) <= before + 32, 'its memory is given back')
+        daemon.wait_until(lambda: daemon.resident_kib() <= before + 32, 'its memory is given back')
 
 
 def test_memory_does_not_grow(start_pty, serve, release):
@@ -204,6 +197,6 @@ def test_memory_does_not_grow(start_pty, serve, release):
                 port.command('AT+CIPCLOSE')
 
         work(100)
-        before = resident_kib(daemon.pid)
+        before = daemon.resident_kib()
         work(500)
-        assert resident_kib(daemon.pid) - before <= 128
+        assert daemon.resident_kib() - before <= 128

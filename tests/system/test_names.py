@@ -65,18 +65,8 @@ def dnsmasq(run):
                       '--no-resolv', '--no-hosts', '--bind-interfaces', '--listen-address=127.0.0.1', f'--port={port}',
                       *options)
         query = struct.pack('>HHHHHH', 1, 0x0100, 1, 0, 0, 0) + encode('ready.test') + struct.pack('>HH', A, 1)
-        end = time.monotonic() + 10
-        with servers.udp_socket() as s:
-            s.settimeout(0.05)
-            s.connect(('127.0.0.1', port))
-            while True:
-                assert time.monotonic() < end and process.poll() is None, process.log.read_text()
-                try:
-                    s.send(query)
-                    s.recv(512)
-                    return port
-                except OSError:
-                    pass
+        servers.wait_for_answer(process, port, query)
+        return port
 
     return begin
 

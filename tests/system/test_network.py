@@ -2,7 +2,6 @@
 """Servers that refuse, vanish, break off or never answer; names; restarts of the modem."""
 
 import hashlib
-import os
 import threading
 import time
 
@@ -176,20 +175,17 @@ def test_descriptors_do_not_leak(start_pty, serve):
     daemon = start_pty()
     server = serve(servers.echo)
 
-    def descriptors():
-        return len(os.listdir(f'/proc/{daemon.pid}/fd'))
-
     with modem.open_port(daemon.link) as port:
         port.prepare()
         port.connect('localhost', server.port)
         port.command('AT+CIPCLOSE')
-        before = descriptors()
+        before = daemon.descriptors()
         for _ in range(50):
             port.connect('localhost', server.port)
             port.command('AT+CIPCLOSE')
             port.refused(f'AT+CIPSTART="TCP","127.0.0.1",{servers.closed_port()}')
             port.wait_for(b'CLOSED')
-        daemon.wait_until(lambda: descriptors() <= before + 1, 'the descriptors are given back')
+        daemon.wait_until(lambda: daemon.descriptors() <= before + 1, 'the descriptors are given back')
 
 
 # ---------------------------------------------------------------- restart

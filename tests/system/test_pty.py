@@ -200,10 +200,10 @@ def test_reset_on_open_in_a_hurry(start_pty):
 @pytest.mark.parametrize('form', ['open', 'never opened'])
 def test_idle_pty_without_a_reader_does_not_stall(start_pty, form):
     """Messages to nobody: the modem is there when somebody comes."""
-    daemon = start_pty('--join', 'net')
+    daemon = start_pty('--join', 'net', '--trace')
     if form == 'open':
         modem.open_port(daemon.link).close()
-    time.sleep(0.5)
+    daemon.wait_until(lambda: b'* address ' in daemon.err, 'it has joined, and said so')
     with modem.open_port(daemon.link) as port:
         port.command('ATE0')
         port.poll('AT+CWSTATE?', b'+CWSTATE:2,"net"')

@@ -17,11 +17,6 @@ SEED = int(os.environ.get('ESPAT_SEED', '0')) or int.from_bytes(os.urandom(4), '
 
 
 @pytest.fixture
-def state(folder):
-    return folder / 'state'
-
-
-@pytest.fixture
 def run(start_pty, state):
     """run(): a daemon that keeps its settings in `state`."""
     return lambda *args, **more: start_pty('--state', state, *args, state=True, **more)

@@ -18,11 +18,6 @@ SEED = 20260722
 
 
 @pytest.fixture
-def state(folder):
-    return folder / 'state'
-
-
-@pytest.fixture
 def run(start_pty, state):
     """run(): (daemon, port) of a modem with a state folder, without echo."""
     ports = []

@@ -50,18 +50,8 @@ def chrony(run, folder):
                                         f'bindcmdaddress /\npidfile {folder}/chrony.pid\nlocal stratum 3\n')
     user = pwd.getpwuid(os.geteuid()).pw_name
     process = run('chronyd', '-d', '-x', '-U', '-u', user, '-f', folder / 'chrony.conf')
-    end = time.monotonic() + 10
-    with servers.udp_socket() as s:
-        s.settimeout(0.05)
-        s.connect(('127.0.0.1', port))
-        while True:
-            assert time.monotonic() < end and process.poll() is None, process.log.read_text()
-            try:
-                s.send(b'\x23' + bytes(47))
-                if len(s.recv(512)) == 48:
-                    return port
-            except OSError:
-                pass
+    assert len(servers.wait_for_answer(process, port, b'\x23' + bytes(47))) == 48
+    return port
 
 
 @pytest.mark.parametrize('zone, offset_s', [('0', 0), ('8', 8 * 3600), ('-500', -5 * 3600), ('1245', 45900)])

@@ -276,6 +276,7 @@ def test_passive(tls, pki, serve):
 def test_what_came_before_the_end(tls, pki, serve, end):
     """Passive mode: the window is full when the server goes; the rest is still there to be read."""
     data = b''.join(servers.stream(SEED, 10000))
+    taken = threading.Event()
 
     def talk(connection):
         connection.sendall(data)
@@ -284,7 +285,7 @@ def test_what_came_before_the_end(tls, pki, serve, end):
         connection.detach_fd = connection.detach()
         raw = socket.socket(fileno=connection.detach_fd)
         if end == 'reset':
-            time.sleep(0.3) # a reset overtakes what was not read
+            taken.wait(10) # a reset overtakes what was not read
             servers.reset(raw)
         raw.close()
 
@@ -292,6 +293,7 @@ def test_what_came_before_the_end(tls, pki, serve, end):
     digest = hashlib.sha256()
     tls.sinks[0] = digest.update
     tls.receive(0, len(data))
+    taken.set()
     tls.wait_for(b'CLOSED')
     assert digest.digest() == hashlib.sha256(data).digest()
     if end == 'close_notify':
@@ -339,27 +341,29 @@ def test_passthrough_comes_back(tls, pki, serve):
                 return
             connection.sendall(piece)
 
+    def is_open(life):
+        """Only then are bytes taken: it says so when its side of the handshake is done."""
+        tls.daemon.wait_until(lambda: tls.daemon.err.count(b'CN = server: verified') == life, f'life {life}')
+
     served = Tls(pki.server(), talk)
     tls.command('AT+CIPSSLCCONF=3,0,0')
     tls.command('AT+CIPRECONNINTV=1')
     assert modem.start_ssl(tls, serve(served)) == modem.OPEN
+    tls.command('AT+SYSMSG=1')
     tls.command('AT+CIPMODE=1')
     tls.write(b'AT+CIPSEND\r\n')
     tls.take_until(b'>')
     for life in (1, 2):
-        tls.daemon.wait_until(lambda: len(lives) == life, f'life {life}')
-        time.sleep(0.1)
+        is_open(life)
         tls.quiet(0.05)
         block = b''.join(servers.stream(SEED + life, 20000))
         tls.write(block)
         assert tls.take(len(block)) == block
         tls.write(b'end')
-    tls.daemon.wait_until(lambda: len(lives) == 3, 'it came back again')
-    time.sleep(0.1)
-    tls.write(b'+++')
-    time.sleep(1.1)
-    tls.pending.clear()
+    is_open(3)
+    tls.leave_passthrough()
     tls.command('AT')
+    assert len(lives) == 3
     assert tls.daemon.err.count(b'CN = server: verified') == 3
 
 

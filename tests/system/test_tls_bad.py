@@ -121,8 +121,15 @@ def test_stalls(start_pty, pki, serve, figure):
 
 
 def test_restart_in_a_handshake(tls, serve):
-    tls.write(b'AT+CIPSTART="SSL","localhost",%d\r\n' % serve(hold).port)
-    time.sleep(0.3)
+    greeted = threading.Event()
+
+    def listen(connection):
+        connection.recv(1)
+        greeted.set()
+        hold(connection)
+
+    tls.write(b'AT+CIPSTART="SSL","localhost",%d\r\n' % serve(listen).port)
+    assert greeted.wait(10)
     tls.write(b'AT\r\n')
     tls.wait_for(b'busy p...')
     tls.write(b'AT+RST\r\n')
@@ -173,7 +180,6 @@ def test_many_connections_leave_nothing(start_tls, pki, serve):
         pytest.skip('ESPAT_RELEASE names no build without sanitizers: "make test" builds it')
     port = start_tls(trace=False, program=release)
     good, bad = serve(Tls(pki.server(), servers.echo)), serve(lambda c: c.sendall(b'nonsense'))
-    pid = port.daemon.pid
 
     def work(turns):
         for _ in range(turns):
@@ -184,13 +190,9 @@ def test_many_connections_leave_nothing(start_tls, pki, serve):
             port.command('AT+CIPCLOSE')
             assert modem.start_ssl(port, bad) == modem.REFUSED
 
-    def resident_kib():
-        with open(f'/proc/{pid}/status', encoding='ascii') as status:
-            return next(int(line.split()[1]) for line in status if line.startswith('VmRSS'))
-
     port.command('AT+CIPSSLCCONF=3,0,0')
     work(50)
-    memory, files = resident_kib(), len(os.listdir(f'/proc/{pid}/fd'))
+    memory, files = port.daemon.resident_kib(), port.daemon.descriptors()
     work(150)
-    assert resident_kib() - memory <= 256
-    assert len(os.listdir(f'/proc/{pid}/fd')) <= files + 1
+    assert port.daemon.resident_kib() - memory <= 256
+    assert port.daemon.descriptors() <= files + 1

@@ -127,10 +127,11 @@ def test_five_clients_at_once(host, pki):
 def test_clients_that_say_nothing(host, pki, figure):
     """Eight may try at once, each for 10 s; then it is the next one's turn."""
     port = listen(host)
+    before = host.daemon.descriptors()
     with contextlib.ExitStack() as silent:
         for _ in range(8):
             silent.enter_context(socket.create_connection(('127.0.0.1', port)))
-        time.sleep(0.2)
+        host.daemon.wait_until(lambda: host.daemon.descriptors() == before + 8, 'all eight try')
         begun = time.monotonic()
         with connect(port, pki.client()):
             host.wait_for(b'0,CONNECT', timeout=12)
@@ -160,8 +161,9 @@ def test_garbage(host, pki):
 def test_no_server_any_more(host, pki):
     """Who was not accepted yet is turned away with the server."""
     port = listen(host)
+    before = host.daemon.descriptors()
     with socket.create_connection(('127.0.0.1', port)) as client:
-        time.sleep(0.1)
+        host.daemon.wait_until(lambda: host.daemon.descriptors() == before + 1, 'the client tries')
         host.command('AT+CIPSERVER=0')
         client.settimeout(5)
         assert client.recv(100) == b''

@@ -3,7 +3,6 @@
 
 import os
 import random
-import re
 import signal
 import socket
 import subprocess
@@ -21,16 +20,6 @@ SEED = 20260722
 
 
 @pytest.fixture(scope='module')
-def signer(tmp_path_factory):
-    return update_server.Signer(tmp_path_factory.mktemp('signer'))
-
-
-@pytest.fixture(scope='module')
-def stranger(tmp_path_factory):
-    return update_server.Signer(tmp_path_factory.mktemp('stranger'))
-
-
-@pytest.fixture(scope='module')
 def pair(pki):
     return flash_image.Pair(pki, 'root')
 
@@ -45,11 +34,6 @@ def server():
     running = update_server.UpdateServer()
     yield running
     running.close()
-
-
-@pytest.fixture
-def state(folder):
-    return folder / 'state'
 
 
 @pytest.fixture
