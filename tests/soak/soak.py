@@ -33,7 +33,7 @@ import scene  # noqa: E402
 import servers  # noqa: E402
 from far_side import name_server, time_server  # noqa: E402
 from ledger import IN, OUT, Ledger  # noqa: E402
-from traffic import Host  # noqa: E402
+from traffic import Traffic  # noqa: E402
 
 GROWTH_KIB = 256    # of a process, from the second tenth of the time to the last
 MEMORY_FROM_S = 60  # a shorter run is all warm-up: its memory is shown, not judged
@@ -174,8 +174,8 @@ class Soak:
             self.start_daemon(pki, kind, count, [transport.replace('%d', '0') if count == 1 else transport])
             for number in range(count):
                 name = f'{kind}{number}'
-                self.hosts.append(Host(name, lambda way=way, number=number: self.reach(way, number), self,
-                                       random.Random(f'{self.seed}/{name}')))
+                self.hosts.append(Traffic(name, lambda way=way, number=number: self.reach(way, number), self,
+                                          random.Random(f'{self.seed}/{name}')))
 
     def make_folder(self, name):
         (self.folder / name).mkdir(mode=0o700)
