@@ -13,6 +13,7 @@ from ledger import IN, OUT, Flow, Wrong
 PATIENCE_S = 60     # of a scenario's whole exchange; the machine may be busy with other things
 WINDOW = 5760
 SIZE_MAX = 2048     # of one AT+CIPSEND
+DATAGRAM_MAX = 1472
 CLOSED = re.compile(rb'(?:(\d),)?CLOSED')
 CONNECTED = re.compile(rb'(\d),CONNECT')
 CUT = ('reset', 'drop', 'wifi', 'restart', 'leave')
@@ -143,13 +144,18 @@ class Host:
 
     # ---- links
 
-    def peer(self, kind, ending, context, late=False):
-        """`context` is for TLS. One that resets the link does so when the host has sent something: it was open by then."""
+    def flows(self, kind):
+        """Those of a new link, to the host and from it, behind a key of its own."""
         self.links += 1
         key = f'{self.about.seed}/{self.name}/{self.links}'
+        return key, Flow(f'{key}/in', kind, IN), Flow(f'{key}/out', kind, OUT)
+
+    def peer(self, kind, ending, context, late=False):
+        """`context` is for TLS. One that resets the link does so when the host has sent something: it was open by then."""
+        key, inward, outward = self.flows(kind)
         size, taking = self.amount(), self.amount()
         cut_at = self.random.randrange(1, size + taking + 1)
-        self.peers.append(Peer(key, Flow(f'{key}/in', kind, IN), Flow(f'{key}/out', kind, OUT), size, taking,
+        self.peers.append(Peer(key, inward, outward, size, taking,
                                ending=ending if ending in ('fin', 'reset') else 'host', cut_at=cut_at,
                                stalls=self.random.random() < 0.1, late=late or ending == 'reset',
                                context=context if kind.startswith('TLS') else None))
@@ -279,6 +285,11 @@ class Host:
         self.ledger.close(session.outward, session.cut())
         self.ledger.count('links')
         self.ledger.count(f'links ended by {session.ending}')
+
+    def settle_datagrams(self, inward, outward):
+        self.ledger.close(inward, cut=False)
+        self.ledger.close(outward, cut=False)
+        self.ledger.count('links')
 
     def ending(self, passive=False):
         # In passive receive the host is not told what a link that was cut has left for it.

@@ -5,10 +5,7 @@ import collections
 import time
 
 import servers
-from host import PATIENCE_S, SIZE_MAX, Host
-from ledger import IN, OUT, Flow
-
-DATAGRAM_MAX = 1472
+from host import DATAGRAM_MAX, PATIENCE_S, SIZE_MAX, Host
 
 
 class Linked(Host):
@@ -125,9 +122,7 @@ class Linked(Host):
         link = self.random.randrange(5) if mux else None
         if mux:
             self.command('AT+CIPMUX=1')
-        self.links += 1
-        key = f'{self.about.seed}/{self.name}/{self.links}'
-        inward, outward = Flow(f'{key}/in', 'UDP', IN), Flow(f'{key}/out', 'UDP', OUT)
+        _, inward, outward = self.flows('UDP')
         sizes = collections.deque()
 
         def head(match):
@@ -155,8 +150,6 @@ class Linked(Host):
                     outward.take(came)
                 self.line.until(inward.whole, 'datagrams')
             self.command('AT+CIPCLOSE' if link is None else f'AT+CIPCLOSE={link}')
-        self.ledger.close(inward, cut=False)
-        self.ledger.close(outward, cut=False)
-        self.ledger.count('links')
+        self.settle_datagrams(inward, outward)
         if mux:
             self.command('AT+CIPMUX=0')

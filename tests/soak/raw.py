@@ -1,34 +1,91 @@
 # SPDX-License-Identifier: MIT
-"""Scenarios in passthrough, where every byte is data."""
+"""Scenarios in passthrough, where every byte is data: begun by a command, and from the start by AT+SAVETRANSLINK."""
 
 import time
 
 import modem
-from host import PATIENCE_S, Host, Session
+import servers
+from host import DATAGRAM_MAX, PATIENCE_S, Host, Session
+
+PACKET_MAX = 2048  # of what a host writes, as one datagram
+BURST = 4          # packets, or datagrams, on their way at once: UDP promises nothing, and a socket's buffer holds these
 
 
 class Raw(Host):
     def through(self):
-        """Passthrough, both ways at once, and +++."""
-        kind = self.random.choice(('TCP passthrough', 'TCP passthrough', 'TLS passthrough'))
-        peer = self.peer(kind, 'host', self.about.server_context, late=True)
-        session = Session(None, kind, peer, 'host')
+        """Both ways at once, and +++."""
+        session, address, port = self.far_side(self.random.choice(('TCP passthrough', 'TCP passthrough', 'TLS passthrough')))
         self.command('AT+CIPMODE=1')
-        self.ledger.count('commands')
-        address = self.about.address(2)
-        self.line.connect(address, peer.listen(address), kind='SSL' if kind.startswith('TLS') else 'TCP')
+        self.ledger.count('commands', 3)
+        self.line.connect(address, port, kind='SSL' if session.kind.startswith('TLS') else 'TCP')
         # In between what comes is raw, too, and could not be told from an answer: so the peer has given all by then.
-        self.pass_through(session, self.random.randrange(1, session.left + 1), peer.size)
-        self.pass_through(session, session.left, peer.size)
+        self.line.enter_passthrough()
+        self.pass_through(session, self.random.randrange(1, session.left + 1))
+        self.line.enter_passthrough()
+        self.pass_through(session, session.left)
         self.command('AT+CIPMODE=0')
         self.finish([session])
 
-    def pass_through(self, session, goal, awaited):
-        """Sends so many bytes, and waits until the peer has them and `awaited` bytes have come from it in all."""
-        self.ledger.count('commands')
-        self.line.enter_passthrough()
+    def datagrams_through(self):
+        _, inward, outward = self.flows('UDP passthrough')
+        address = self.about.address(2)
+        with servers.udp_socket(address) as peer:
+            self.command('AT+CIPMODE=1')
+            self.ledger.count('commands', 3)
+            self.line.connect_udp(address, peer.getsockname()[1])
+            for _ in range(2):
+                self.line.enter_passthrough()
+                self.pass_datagrams(peer, inward, outward)
+            self.command('AT+CIPMODE=0')
+            self.command('AT+CIPCLOSE')
+        self.settle_datagrams(inward, outward)
+
+    def from_the_start(self):
+        """A link that is stored, and is there by itself after a restart, until it is taken back."""
+        session, address, port = self.far_side(self.random.choice(('TCP from the start', 'TLS from the start')))
+        self.restart_with_link(f'"{address}",{port},"{"SSL" if session.kind.startswith("TLS") else "TCP"}"')
+        self.pass_through(session, session.left)
+        self.take_link_back()
+        self.finish([session])
+        self.set_up()
+
+    def datagrams_from_the_start(self):
+        _, inward, outward = self.flows('UDP from the start')
+        address = self.about.address(2)
+        with servers.udp_socket(address) as peer:
+            self.restart_with_link(f'"{address}",{peer.getsockname()[1]},"UDP"')
+            self.pass_datagrams(peer, inward, outward)
+            self.take_link_back()
+            self.command('AT+CIPCLOSE')
+        self.settle_datagrams(inward, outward)
+        self.set_up()
+
+    # ---- what they are made of
+
+    def far_side(self, kind):
+        """A session whose peer listens, and where. The peer gives nothing before the host is in passthrough."""
+        peer = self.peer(kind, 'host', self.about.server_context, late=True)
+        address = self.about.address(2)
+        return Session(None, kind, peer, 'host'), address, peer.listen(address)
+
+    def restart_with_link(self, link):
+        """Until it is open. What the host sends before is lost: AT+SYSMSG makes the modem say when that is over."""
+        self.command('AT+SYSMSG=5')
+        self.command(f'AT+SAVETRANSLINK=1,{link}')
+        self.line.write(b'AT+RST\r\n')
+        self.line.take_until(b'\r\n>\r\nready\r\n')
+        self.line.take_until(b'\r\nCONNECT\r\n')
+        self.ledger.count('restarts into passthrough')
+
+    def take_link_back(self):
+        self.command('ATE0')
+        self.command('AT+SAVETRANSLINK=0')
+        self.command('AT+CIPMODE=0')
+
+    def pass_through(self, session, goal):
+        """Sends so many bytes, waits until the peer has them and has given all of its own, and leaves passthrough."""
         end = time.monotonic() + PATIENCE_S
-        while goal > 0 or not session.outward.whole() or session.inward.taken < awaited:
+        while goal > 0 or not session.outward.whole() or session.inward.taken < session.peer.size:
             if time.monotonic() > end:
                 raise modem.Late(f'passthrough: {session.peer}')
             # The modem does not say that a link is lost in passthrough: it tries to get it back.
@@ -40,6 +97,33 @@ class Raw(Host):
                 self.line.write(session.outward.give(count), PATIENCE_S)
             else:
                 self.line.read(0.02)
-            session.inward.take(bytes(self.line.pending))
-            self.line.pending.clear()
+            self.take_raw(session.inward)
         session.inward.take(self.line.leave_passthrough())
+
+    def pass_datagrams(self, peer, inward, outward):
+        """The same with bursts of datagrams. Where 20 ms of silence end a packet is the machine's to say, but none is empty or
+        longer than a packet may be; and what comes has no borders for the host."""
+        answer_to = None
+        for _ in range(self.random.randrange(2, 6)):
+            for _ in range(self.random.randrange(0, BURST + 1) if answer_to else 0):
+                peer.sendto(inward.give(self.random.randrange(1, DATAGRAM_MAX + 1)), answer_to)
+                self.ledger.count('datagrams')
+            size = self.random.choice((self.random.randrange(1, BURST * PACKET_MAX + 1), PACKET_MAX, BURST * PACKET_MAX))
+            self.line.write(outward.give(size), PATIENCE_S)
+            while not outward.whole():
+                came, answer_to = peer.recvfrom(65536)
+                assert 0 < len(came) <= PACKET_MAX, f'{outward}: a datagram of {len(came)} bytes'
+                outward.take(came)
+                self.ledger.count('datagrams')
+            end = time.monotonic() + PATIENCE_S
+            self.take_raw(inward)
+            while not inward.whole():
+                if time.monotonic() > end:
+                    raise modem.Late(f'passthrough: {inward}')
+                self.line.read(0.05)
+                self.take_raw(inward)
+        inward.take(self.line.leave_passthrough())
+
+    def take_raw(self, inward):
+        inward.take(bytes(self.line.pending))
+        self.line.pending.clear()
