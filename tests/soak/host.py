@@ -16,26 +16,30 @@ SIZE_MAX = 2048     # of one AT+CIPSEND
 DATAGRAM_MAX = 1472
 CLOSED = re.compile(rb'(?:(\d),)?CLOSED')
 CONNECTED = re.compile(rb'(\d),CONNECT')
+STEP = re.compile(rb'\+CIPUPDATE:(-?\d+)')
 CUT = ('reset', 'drop', 'wifi', 'restart', 'leave')
 
 
 class Line(modem.Modem):
-    """A modem's line that knows which links have opened and ended, whatever record that stood among."""
+    """A modem's line that knows which links have opened and ended, and how far an update is, whatever record that stood
+    among."""
 
     def __init__(self, *args):
         super().__init__(*args)
-        self.closed, self.connected = set(), []
+        self.closed, self.connected, self.steps = set(), [], []  # steps: of an update
         self.log = collections.deque(maxlen=60)
 
     def _next(self):
         line = super()._next()
         if line is not None:
             self.log.append(b'< ' + line[:100])
-            end, opened = CLOSED.fullmatch(line), CONNECTED.fullmatch(line)
+            end, opened, step = CLOSED.fullmatch(line), CONNECTED.fullmatch(line), STEP.fullmatch(line)
             if end:
                 self.closed.add(int(end[1] or 0))
             if opened:
                 self.connected.append(int(opened[1]))
+            if step:
+                self.steps.append(int(step[1]))
         return line
 
     def write(self, data, timeout=modem.DEADLINE_S, listen=True):
@@ -81,10 +85,10 @@ class Session:
 
 
 class Host:
-    """`way` opens the modem's line. `about` has what all hosts share."""
+    """`way` opens the modem's line. `about` has what all hosts share, `certificates` are those of its process."""
 
-    def __init__(self, name, way, about, rng):
-        self.name, self.way, self.about, self.random = name, way, about, rng
+    def __init__(self, name, way, about, certificates, rng):
+        self.name, self.way, self.about, self.certificates, self.random = name, way, about, certificates, rng
         self.ledger = about.ledger
         self.listen_port = about.port()
         self.links, self.peers = 0, []  # the peers of this scenario
@@ -112,6 +116,7 @@ class Host:
         self.line.heads = {}
         self.line.closed.clear()
         self.line.connected.clear()
+        self.line.steps.clear()
         self.line._lines.clear()
 
     def command(self, text):

@@ -7,10 +7,11 @@ import time
 
 from host import PATIENCE_S
 from linked import Linked
+from partitions import Partitions
 from raw import Raw
 
 
-class Traffic(Linked, Raw):
+class Traffic(Linked, Raw, Partitions):
     def __init__(self, *args):
         super().__init__(*args)
         self.scenarios = {
@@ -18,6 +19,7 @@ class Traffic(Linked, Raw):
             self.datagrams: 5, self.tls: 3, self.tls_server: 1, self.lost_station: 1, self.restart: 1,
             self.host_leaves: 2, self.names: 3, self.clock: 1, self.ping: 1, self.stored: 2, self.talk: 3,
             self.refused: 2, self.datagrams_through: 2, self.from_the_start: 2, self.datagrams_from_the_start: 1,
+            self.provision: 2, self.update: 0.5, self.failing_update: 0.5,  # an update starts a process
         }
 
     # ---- scenarios without links
