@@ -36,27 +36,41 @@ class Linked(Host):
         else:
             self.several_links(('TCP passive', 'TCP passive', 'TLS passive'), passive=True)
 
+    def tls_passive(self):
+        if self.random.random() < 0.7:
+            self.single_link('TLS passive', passive=True)
+        else:
+            self.several_links(('TLS passive',), passive=True)
+
     def tls(self):
         if self.random.random() < 0.7:
             self.single_link('TLS')
         else:
             self.several_links(('TLS',))
 
-    def server(self, kind='TCP server'):
+    def server(self, kind='TCP server', passive=False):
         self.command('AT+CIPMUX=1')
+        if passive:
+            self.command('AT+CIPRECVMODE=1')
         ssl = ',"SSL",0' if kind.startswith('TLS') else ''
         self.command(f'AT+CIPSERVER=1,{self.listen_port}{ssl}')
         for _ in range(self.random.randrange(1, 4)):
-            sessions = [self.taken_in(link, kind, self.ending()) for link in range(self.random.randrange(1, 6))]
-            self.exchange(sessions)
+            sessions = [self.taken_in(link, kind, self.ending(passive))
+                        for link in range(self.random.randrange(1, 6))]
+            self.exchange(sessions, passive)
             self.finish(sessions)
             self.line.closed.clear()
             self.line.connected.clear()
         self.command('AT+CIPSERVER=0')
+        if passive:
+            self.command('AT+CIPRECVMODE=0')
         self.command('AT+CIPMUX=0')
 
     def tls_server(self):
         self.server('TLS server')
+
+    def passive_server(self):
+        self.server(self.random.choice(('TCP passive server', 'TLS passive server')), passive=True)
 
     def cut_short(self, ending):
         """Links that work, until about half is through."""

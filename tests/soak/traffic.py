@@ -15,10 +15,11 @@ class Traffic(Linked, Raw, Partitions):
     def __init__(self, *args):
         super().__init__(*args)
         self.scenarios = {
-            self.single_link: 6, self.several_links: 6, self.passive: 4, self.server: 5, self.through: 4,
-            self.datagrams: 5, self.tls: 3, self.tls_server: 1, self.lost_station: 1, self.restart: 1,
-            self.host_leaves: 2, self.names: 3, self.clock: 1, self.ping: 1, self.stored: 2, self.talk: 3,
-            self.refused: 2, self.datagrams_through: 2, self.from_the_start: 2, self.datagrams_from_the_start: 1,
+            self.single_link: 6, self.several_links: 6, self.passive: 4, self.server: 5, self.datagrams: 5,
+            self.tls: 3, self.tls_passive: 1, self.tls_server: 1, self.passive_server: 2,
+            self.through: 4, self.datagrams_through: 2, self.from_the_start: 2, self.datagrams_from_the_start: 1,
+            self.lost_station: 1, self.restart: 1, self.host_leaves: 2,
+            self.names: 3, self.clock: 1, self.ping: 1, self.stored: 2, self.talk: 3, self.refused: 2,
             self.provision: 2, self.update: 0.5, self.failing_update: 0.5,  # an update starts a process
         }
 
