@@ -1,6 +1,6 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: MIT
-"""The soak: mixed traffic on many modems for long. No byte is lost, no memory and no descriptor is left behind.
+"""The soak: mixed traffic on many modems for long. No byte is lost; no memory, descriptor, process or file is left behind.
 
     tests/soak/soak.py <espat>...    the first of these programs that is there
 

@@ -5,6 +5,7 @@ import re
 import socket
 import ssl
 import subprocess
+import tempfile
 import threading
 import time
 import urllib.parse
@@ -120,8 +121,10 @@ class Signer:
         return subprocess.run(['openssl', *args], capture_output=True, check=True).stdout
 
     def sign(self, data):
-        (self._folder / 'data').write_bytes(data)
-        return self._openssl('pkeyutl', '-sign', '-rawin', '-inkey', self._key, '-in', self._folder / 'data')
+        with tempfile.NamedTemporaryFile(dir=self._folder) as file:  # others may sign, too
+            file.write(data)
+            file.flush()
+            return self._openssl('pkeyutl', '-sign', '-rawin', '-inkey', self._key, '-in', file.name)
 
 
 def silent(connection):
