@@ -29,8 +29,8 @@ class Line(modem.Modem):
         self.closed, self.connected, self.steps = set(), [], []  # steps: of an update
         self.log = collections.deque(maxlen=60)
 
-    def _next(self):
-        line = super()._next()
+    def _next(self, but=()):
+        line = super()._next(but)
         if line is not None:
             self.log.append(b'< ' + line[:100])
             end, opened, step = CLOSED.fullmatch(line), CONNECTED.fullmatch(line), STEP.fullmatch(line)

@@ -68,17 +68,32 @@ class Certificates:
 
 class Partitions(Host):
     def provision(self):
-        """AT+SYSFLASH: erased, written in pieces, and read back."""
+        """AT+SYSFLASH, by itself."""
+        for _ in range(self.random.randrange(1, 3)):
+            self.write_one()
+
+    def provision_under_load(self):
+        """The same while links bring data, and send before and behind."""
+        self.command('AT+CIPMUX=1')
+        sessions = [self.connect(link, self.random.choice(('TCP', 'TLS')), 'host')
+                    for link in range(self.random.randrange(1, 4))]
+        self.exchange(sessions, until=lambda: self.random.random() < 0.2)
+        self.write_one()
+        self.exchange(sessions)
+        self.finish(sessions)
+        self.command('AT+CIPMUX=0')
+
+    def write_one(self):
+        """A partition is erased, written in pieces and read back."""
         with self.certificates.one(self.random) as name:
-            for _ in range(self.random.randrange(1, 3)):
-                _, image = self.certificates.image(name, self.random)
-                self.erase(name)
-                piece = self.random.choice((512, 1024, 2048, flash_image.BYTES))
-                for at in range(0, len(image), piece):
-                    flash_image.write(self.line, name, at, image[at:at + piece])
-                self.ledger.count('commands', -(-len(image) // piece))
-                self.expect(name, image)
-                self.ledger.count('partitions written')
+            _, image = self.certificates.image(name, self.random)
+            self.erase(name)
+            piece = self.random.choice((512, 1024, 2048, flash_image.BYTES))
+            for at in range(0, len(image), piece):
+                flash_image.write(self.line, name, at, image[at:at + piece])
+            self.ledger.count('commands', -(-len(image) // piece))
+            self.expect(name, image)
+            self.ledger.count('partitions written')
 
     def erase(self, name):
         """At once, or one block after the other."""

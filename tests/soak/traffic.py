@@ -20,7 +20,7 @@ class Traffic(Linked, Raw, Partitions):
             self.through: 4, self.datagrams_through: 2, self.from_the_start: 2, self.datagrams_from_the_start: 1,
             self.lost_station: 1, self.restart: 1, self.host_leaves: 2,
             self.names: 3, self.clock: 1, self.ping: 1, self.stored: 2, self.talk: 3, self.refused: 2,
-            self.provision: 2, self.update: 0.5, self.failing_update: 0.5,  # an update starts a process
+            self.provision: 1, self.provision_under_load: 2, self.update: 0.5, self.failing_update: 0.5,  # an update starts a process
         }
 
     # ---- scenarios without links

@@ -59,10 +59,6 @@ def provision(port, name, data, piece=1024):
 
 
 def read(port, name, offset=0, size=BYTES):
-    port.quiet(0)
-    port.write(f'AT+SYSFLASH=2,"{name}",{offset},{size}\r\n'.encode())
-    head = f'+SYSFLASH:{size},'.encode()
-    assert port.take(len(head)) == head
-    data = port.take(size)
-    assert port.take(6) == b'\r\nOK\r\n'
+    data = port.read_flash(name, offset, size)
+    assert len(data) == size
     return data
