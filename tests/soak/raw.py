@@ -11,19 +11,48 @@ PACKET_MAX = 2048  # of what a host writes, as one datagram
 BURST = 4          # packets, or datagrams, on their way at once: UDP promises nothing, and a socket's buffer holds these
 
 
+def at_type(session):
+    return 'SSL' if session.kind.startswith('TLS') else 'TCP'
+
+
 class Raw(Host):
     def through(self):
         """Both ways at once, and +++."""
         session, address, port = self.far_side(self.random.choice(('TCP passthrough', 'TCP passthrough', 'TLS passthrough')))
         self.command('AT+CIPMODE=1')
         self.ledger.count('commands', 3)
-        self.line.connect(address, port, kind='SSL' if session.kind.startswith('TLS') else 'TCP')
+        self.line.connect(address, port, kind=at_type(session))
         # In between what comes is raw, too, and could not be told from an answer: so the peer has given all by then.
         self.line.enter_passthrough()
         self.pass_through(session, self.random.randrange(1, session.left + 1))
+        self.leave(session)
         self.line.enter_passthrough()
         self.pass_through(session, session.left)
+        self.leave(session)
         self.command('AT+CIPMODE=0')
+        self.finish([session])
+
+    def coming_back(self):
+        """The far side closes, and the modem gets the link back by itself."""
+        kind = self.random.choice(('TCP coming back', 'TLS coming back'))
+        session, address, port = self.far_side(kind, ending='fin')
+        self.command('AT+SYSMSG=5')
+        self.command('AT+CIPMODE=1')
+        self.ledger.count('commands', 2)
+        self.line.connect(address, port, kind=at_type(session))
+        self.line.enter_passthrough()
+        for turns_left in reversed(range(self.random.randrange(1, 4))):
+            self.pass_through(session, session.left)
+            self.settle(session)
+            session, _, _ = self.far_side(kind, ending='fin' if turns_left else 'host', port=port)
+            # All bytes before were data, and have come; the next ones are the modem's.
+            came = self.line.take_until(b'CONNECT\r\n', PATIENCE_S)
+            assert came == b'CLOSED\r\nCONNECT\r\n', f'{came} between two connections'
+            self.ledger.count('links that came back')
+        self.pass_through(session, session.left)
+        self.leave(session)
+        self.command('AT+CIPMODE=0')
+        self.command('AT+SYSMSG=1')
         self.finish([session])
 
     def datagrams_through(self):
@@ -43,8 +72,9 @@ class Raw(Host):
     def from_the_start(self):
         """A link that is stored, and is there by itself after a restart, until it is taken back."""
         session, address, port = self.far_side(self.random.choice(('TCP from the start', 'TLS from the start')))
-        self.restart_with_link(f'"{address}",{port},"{"SSL" if session.kind.startswith("TLS") else "TCP"}"')
+        self.restart_with_link(f'"{address}",{port},"{at_type(session)}"')
         self.pass_through(session, session.left)
+        self.leave(session)
         self.take_link_back()
         self.finish([session])
         self.set_up()
@@ -62,11 +92,11 @@ class Raw(Host):
 
     # ---- what they are made of
 
-    def far_side(self, kind):
+    def far_side(self, kind, ending='host', port=0):
         """A session whose peer listens, and where. The peer gives nothing before the host is in passthrough."""
-        peer = self.peer(kind, 'host', self.about.server_context, late=True)
+        peer = self.peer(kind, ending, self.about.server_context, late=True)
         address = self.about.address(2)
-        return Session(None, kind, peer, 'host'), address, peer.listen(address)
+        return Session(None, kind, peer, ending), address, peer.listen(address, port)
 
     def restart_with_link(self, link):
         """Until it is open. What the host sends before is lost: AT+SYSMSG makes the modem say when that is over."""
@@ -83,7 +113,7 @@ class Raw(Host):
         self.command('AT+CIPMODE=0')
 
     def pass_through(self, session, goal):
-        """Sends so many bytes, waits until the peer has them and has given all of its own, and leaves passthrough."""
+        """Sends so many bytes, and waits until the peer has them and has given all of its own."""
         end = time.monotonic() + PATIENCE_S
         while goal > 0 or not session.outward.whole() or session.inward.taken < session.peer.size:
             if time.monotonic() > end:
@@ -97,12 +127,14 @@ class Raw(Host):
                 self.line.write(session.outward.give(count), PATIENCE_S)
             else:
                 self.line.read(0.02)
-            self.take_raw(session.inward)
+            self.take_raw(session.inward, session.peer.size)
+
+    def leave(self, session):
         session.inward.take(self.line.leave_passthrough())
 
     def pass_datagrams(self, peer, inward, outward):
-        """The same with bursts of datagrams. Where 20 ms of silence end a packet is the machine's to say, but none is empty or
-        longer than a packet may be; and what comes has no borders for the host."""
+        """Bursts of datagrams, all of which arrive, and leaves passthrough. Where 20 ms of silence end a packet is the
+        machine's to say, but none is empty or longer than a packet may be; what comes has no borders for the host."""
         answer_to = None
         for _ in range(self.random.randrange(2, 6)):
             for _ in range(self.random.randrange(0, BURST + 1) if answer_to else 0):
@@ -116,14 +148,16 @@ class Raw(Host):
                 outward.take(came)
                 self.ledger.count('datagrams')
             end = time.monotonic() + PATIENCE_S
-            self.take_raw(inward)
+            self.take_raw(inward, inward.given)
             while not inward.whole():
                 if time.monotonic() > end:
                     raise modem.Late(f'passthrough: {inward}')
                 self.line.read(0.05)
-                self.take_raw(inward)
+                self.take_raw(inward, inward.given)
         inward.take(self.line.leave_passthrough())
 
-    def take_raw(self, inward):
-        inward.take(bytes(self.line.pending))
-        self.line.pending.clear()
+    def take_raw(self, inward, all_of_it):
+        """What came, up to so many bytes in all."""
+        part = bytes(self.line.pending[:all_of_it - inward.taken])
+        del self.line.pending[:len(part)]
+        inward.take(part)

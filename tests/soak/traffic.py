@@ -17,10 +17,12 @@ class Traffic(Linked, Raw, Partitions):
         self.scenarios = {
             self.single_link: 6, self.several_links: 6, self.passive: 4, self.server: 5, self.datagrams: 5,
             self.tls: 3, self.tls_passive: 1, self.tls_server: 1, self.passive_server: 2,
-            self.through: 4, self.datagrams_through: 2, self.from_the_start: 2, self.datagrams_from_the_start: 1,
+            self.through: 4, self.coming_back: 2, self.datagrams_through: 2, self.from_the_start: 2,
+            self.datagrams_from_the_start: 1,
             self.lost_station: 1, self.restart: 1, self.host_leaves: 2,
             self.names: 3, self.clock: 1, self.ping: 1, self.stored: 2, self.talk: 3, self.refused: 2,
-            self.provision: 1, self.provision_under_load: 2, self.update: 0.5, self.failing_update: 0.5,  # an update starts a process
+            self.provision: 1, self.provision_under_load: 2,
+            self.update: 0.5, self.failing_update: 0.5,  # each starts a process
         }
 
     # ---- scenarios without links
