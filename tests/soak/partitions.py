@@ -8,7 +8,6 @@ import re
 import threading
 
 import flash_image
-import modem
 import update_server
 from host import PATIENCE_S, Host
 from update_server import plain
