@@ -44,9 +44,11 @@ class Peer:
         self._go_on_at = self._deaf_until = 0.0
 
     def listen(self, address, port=0):
-        """For one connection: the first one is taken for the modem's. The port, which another peer may have had before."""
+        """For one connection: the first one is taken for the modem's. The port; one that is given may have been another
+        peer's just now."""
         self._listener = socket.socket()
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if port:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if self.stall_at >= 0:
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
         self._listener.bind((address, port))

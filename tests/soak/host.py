@@ -90,7 +90,7 @@ class Host:
     def __init__(self, name, way, about, certificates, rng):
         self.name, self.way, self.about, self.certificates, self.random = name, way, about, certificates, rng
         self.ledger = about.ledger
-        self.listen_port = about.port()
+        self.listen_port = about.port()  # of the server of the modem, and of a far side that comes back
         self.links, self.peers = 0, []  # the peers of this scenario
         self.doing, self.kept = 'start', None  # what AT+CWRECONNCFG has stored
         self.line = None

@@ -35,7 +35,8 @@ class Raw(Host):
     def coming_back(self):
         """The far side closes, and the modem gets the link back by itself."""
         kind = self.random.choice(('TCP coming back', 'TLS coming back'))
-        session, address, port = self.far_side(kind, ending='fin')
+        # A port that nobody else gets while no peer listens there.
+        session, address, port = self.far_side(kind, ending='fin', port=self.listen_port)
         self.command('AT+SYSMSG=5')
         self.command('AT+CIPMODE=1')
         self.ledger.count('commands', 2)
@@ -44,7 +45,7 @@ class Raw(Host):
         for turns_left in reversed(range(self.random.randrange(1, 4))):
             self.pass_through(session, session.left)
             self.settle(session)
-            session, _, _ = self.far_side(kind, ending='fin' if turns_left else 'host', port=port)
+            session, _, _ = self.far_side(kind, ending='fin' if turns_left else 'host', port=self.listen_port)
             # All bytes before were data, and have come; the next ones are the modem's.
             came = self.line.take_until(b'CONNECT\r\n', PATIENCE_S)
             assert came == b'CLOSED\r\nCONNECT\r\n', f'{came} between two connections'

@@ -162,7 +162,7 @@ class Soak:
         return f'{self.net}.{number}'
 
     def port(self):
-        """One for the server of a modem, which no other has."""
+        """One that no other modem has."""
         while True:
             port = servers.free_port()
             if port not in self.ports:
