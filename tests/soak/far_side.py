@@ -43,12 +43,15 @@ class Peer:
         self._listener = self._piece = None
         self._go_on_at = self._deaf_until = 0.0
 
-    def listen(self, address):
-        """For one connection: the first one is taken for the modem's. The port."""
+    def listen(self, address, port=0):
+        """For one connection: the first one is taken for the modem's. The port; one that is given may have been another
+        peer's just now."""
         self._listener = socket.socket()
+        if port:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if self.stall_at >= 0:
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
-        self._listener.bind((address, 0))
+        self._listener.bind((address, port))
         self._listener.listen(1)
         self._listener.settimeout(ACCEPT_S)
         self.port = self._listener.getsockname()[1]

@@ -1,6 +1,6 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: MIT
-"""The soak: mixed traffic on many modems for long. No byte is lost, no memory and no descriptor is left behind.
+"""The soak: mixed traffic on many modems for long. No byte is lost; no memory, descriptor, process or file is left behind.
 
     tests/soak/soak.py <espat>...    the first of these programs that is there
 
@@ -31,9 +31,11 @@ import authority  # noqa: E402
 import modem  # noqa: E402
 import scene  # noqa: E402
 import servers  # noqa: E402
+import update_server  # noqa: E402
 from far_side import name_server, time_server  # noqa: E402
 from ledger import IN, OUT, Ledger  # noqa: E402
-from traffic import Host  # noqa: E402
+from partitions import Certificates  # noqa: E402
+from traffic import Traffic  # noqa: E402
 
 GROWTH_KIB = 256    # of a process, from the second tenth of the time to the last
 MEMORY_FROM_S = 60  # a shorter run is all warm-up: its memory is shown, not judged
@@ -44,11 +46,16 @@ START_S = 15
 LINES_KEPT = 40
 
 
+def stat_of(proc):
+    """From the state of the process on."""
+    return (proc / 'stat').read_text().rsplit(')', 1)[1].split()
+
+
 class Daemon:
     """One process of the daemon, and what it holds."""
 
-    def __init__(self, name, program, args, env):
-        self.name = name
+    def __init__(self, name, program, args, env, certificates):
+        self.name, self.certificates = name, certificates
         self.errors = tempfile.TemporaryFile()
         # It does not outlive us, however we end: a modem in passthrough would knock at its far side's port for ever.
         self.process = subprocess.Popen(['setpriv', '--pdeathsig', 'TERM', program, *map(str, args)],
@@ -75,8 +82,27 @@ class Daemon:
         return len(os.listdir(self.proc / 'task'))
 
     def cpu_s(self):
-        fields = (self.proc / 'stat').read_text().rsplit(')', 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+        """With that of children that have ended."""
+        return sum(map(int, stat_of(self.proc)[11:15])) / os.sysconf('SC_CLK_TCK')
+
+    def children(self):
+        """Their process IDs."""
+        found = []
+        for proc in pathlib.Path('/proc').glob('[0-9]*'):
+            with contextlib.suppress(OSError):  # it may end just now
+                if stat_of(proc)[1] == str(self.process.pid):
+                    found.append(proc.name)
+        return found
+
+    def left(self):
+        """What is there at rest and should not be."""
+        left = [f'child process {pid}' for pid in self.children()]
+        left += [f'file {name}' for name in self.certificates.strays()]
+        count = self.descriptors()
+        if count > self.base:
+            names = sorted(os.readlink(fd) for fd in (self.proc / 'fd').iterdir())
+            left.append(f'{count} descriptors, {self.base} before: {names}')
+        return left
 
     def said(self):
         self.errors.seek(0)
@@ -136,7 +162,7 @@ class Soak:
         return f'{self.net}.{number}'
 
     def port(self):
-        """One for the server of a modem, which no other has."""
+        """One that no other modem has."""
         while True:
             port = servers.free_port()
             if port not in self.ports:
@@ -162,6 +188,7 @@ class Soak:
         pki = authority.Authority(self.make_folder('pki'))
         pki.issue('soak', 'soak', f'DNS:localhost,DNS:7.soak.test,IP:{self.address(2)},IP:{self.address(7)}')
         self.server_context, self.client_context = pki.server('soak'), pki.client()
+        signer = update_server.Signer(self.make_folder('signer'))
         self.name_server, self.time_server = name_server(self.net), time_server()
         few = max(1, self.modems // 10)
         first = self.tcp_ports(few)
@@ -171,24 +198,24 @@ class Soak:
             ('UNIX', few, f'--unix={self.folder}/socket%d', lambda n: modem.open_socket(self.folder / f'socket{n}')),
         ]
         for kind, count, transport, way in ways:
-            self.start_daemon(pki, kind, count, [transport.replace('%d', '0') if count == 1 else transport])
+            certificates = Certificates(self.make_folder(f'state-{kind}'), pki, signer, self.address(2))
+            self.start_daemon(kind, count, transport.replace('%d', '0') if count == 1 else transport, certificates)
             for number in range(count):
                 name = f'{kind}{number}'
-                self.hosts.append(Host(name, lambda way=way, number=number: self.reach(way, number), self,
-                                       random.Random(f'{self.seed}/{name}')))
+                self.hosts.append(Traffic(name, lambda way=way, number=number: self.reach(way, number), self,
+                                          certificates, random.Random(f'{self.seed}/{name}')))
 
     def make_folder(self, name):
         (self.folder / name).mkdir(mode=0o700)
         return self.folder / name
 
-    def start_daemon(self, pki, kind, count, transport):
-        state = self.make_folder(f'state-{kind}')
-        pki.install(state, client_ca_0='root', server_cert_0='soak', server_key_0='soak')
-        args = [*transport, '--count', count, '--state', state, '--listen-address', self.address(1),
-                '--dns-port', self.name_server.port, '--sntp-port', self.time_server.port]
+    def start_daemon(self, kind, count, transport, certificates):
+        args = [transport, '--count', count, '--state', certificates.state, '--listen-address', self.address(1),
+                '--dns-port', self.name_server.port, '--sntp-port', self.time_server.port,
+                '--ota-url', f'http://{self.address(2)}:{certificates.server.port}', '--ota-key', certificates.signer.public]
         if self.traces:
             args.append(f'--trace={self.traces}/{kind}.trace')
-        self.daemons.append(Daemon(kind, self.program, args, {**os.environ, 'HOME': str(self.folder)}))
+        self.daemons.append(Daemon(kind, self.program, args, {**os.environ, 'HOME': str(self.folder)}, certificates))
 
     @staticmethod
     def reach(way, number):
@@ -309,7 +336,7 @@ class Soak:
             daemon.samples.append((self.since(), *daemon.holds()))
 
     def quiet_point(self):
-        """All hosts rest, no link is open: the descriptors are those of the first time."""
+        """All hosts rest, no link is open: the descriptors are those of the first time, and no update has left anything."""
         self.gate.clear()
         end = time.monotonic() + REST_S
         while len(self.resting) < len(self.hosts) and not self.ending.wait(0.02):
@@ -322,13 +349,12 @@ class Soak:
             self.take_base()
         end = time.monotonic() + SETTLE_S
         for daemon in self.daemons:
-            count = daemon.descriptors()
-            while count > daemon.base and time.monotonic() < end:
+            left = daemon.left()
+            while left and time.monotonic() < end:
                 time.sleep(0.05)
-                count = daemon.descriptors()
-            if count > daemon.base:
-                names = sorted(os.readlink(fd) for fd in (daemon.proc / 'fd').iterdir())
-                self.fail(f'{daemon.name}: {count} descriptors at rest, {daemon.base} before: {names}')
+                left = daemon.left()
+            if left:
+                self.fail(f'{daemon.name} at rest: {"; ".join(left)}')
         self.ledger.count('quiet points')
         self.sample()
 
@@ -366,7 +392,7 @@ class Soak:
             status = daemon.end()
             if status or daemon.said():
                 self.failures.append(f'the daemon on {daemon.name} ended with {status} and said: {daemon.said()}')
-        for server in (self.name_server, self.time_server):
+        for server in (self.name_server, self.time_server, *(daemon.certificates.server for daemon in self.daemons)):
             server.close()
 
     def judge_memory(self):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The images of certificate partitions, and what stands in them."""
+"""The images of certificate partitions, what stands in them, and AT+SYSFLASH, which moves them."""
 
 import struct
 import subprocess
 
-BYTES = 8192
+BYTES, BLOCK = 8192, 4096
 CA, CERT, KEY = 1, 2, 3
 
 
@@ -39,3 +39,26 @@ class Pair:
     def key_der(self):
         return subprocess.run(['openssl', 'ec', '-in', self._key, '-outform', 'DER'], capture_output=True,
                               check=True).stdout
+
+
+def erase(port, name):
+    port.command(f'AT+SYSFLASH=0,"{name}"')
+
+
+def write(port, name, offset, data):
+    port.write(f'AT+SYSFLASH=1,"{name}",{offset},{len(data)}\r\n'.encode())
+    port.wait_for(b'>')
+    port.write(data)
+    assert port.wait_for(b'OK', b'ERROR')[-1] == b'OK'
+
+
+def provision(port, name, data, piece=1024):
+    erase(port, name)
+    for at in range(0, len(data), piece):
+        write(port, name, at, data[at:at + piece])
+
+
+def read(port, name, offset=0, size=BYTES):
+    data = port.read_flash(name, offset, size)
+    assert len(data) == size
+    return data

@@ -14,6 +14,8 @@ IPD = re.compile(rb'(?:\r\n)?\+IPD,(?:(\d),)?(\d+)(?:,"([^"]*)",(\d+))?:')
 IPD_BEGUN = re.compile(rb'(?:\r|\r\n)?(?:\+(?:I(?:P(?:D[^:\r]*)?)?)?)?\Z')
 RECVDATA = re.compile(rb'(?:\r\n)?\+CIPRECVDATA:(\d+),')
 RECVDATA_BEGUN = re.compile(rb'(?:\r|\r\n)?(?:\+C[A-Z]*:?\d*)?\Z')
+SYSFLASH = re.compile(rb'(?:\r\n)?\+SYSFLASH:(\d+),')
+SYSFLASH_BEGUN = re.compile(rb'(?:\r|\r\n)?(?:\+S[A-Z]*:?\d*)?\Z')
 # A daemon that is slowed down, by valgrind say, has so many times the time.
 SLOWER = int(os.environ.get('ESPAT_SLOWER', '1'))
 DEADLINE_S = 10 * SLOWER
@@ -152,13 +154,16 @@ class Modem(Port):
         self._payload = None
         return True
 
-    def _next(self):
-        """The next record that is there whole: a line, b'>' or None for none."""
+    def _next(self, but=()):
+        """The next record that is there whole: a line, b'>' or None for none. `but`: what is no record, as its bytes may be
+        anything."""
         while True:
             if self._payload:
                 if not self._take_payload():
                     return None
                 continue
+            if any(other.match(self.pending) for other in but):
+                return None
             head = IPD.match(self.pending)
             if head:
                 self._payload = (int(head[1] or 0), int(head[2]))
@@ -305,19 +310,26 @@ class Modem(Port):
 
     def read_passive(self, count, link=None, timeout=DEADLINE_S):
         """One AT+CIPRECVDATA; its bytes. Notices and other lines before it are kept for the next record."""
-        self.write(b'AT+CIPRECVDATA=%d\r\n' % count if link is None else b'AT+CIPRECVDATA=%d,%d\r\n' % (link, count))
+        return self._counted(f'AT+CIPRECVDATA={"" if link is None else f"{link},"}{count}', RECVDATA, RECVDATA_BEGUN, timeout)
+
+    def read_flash(self, name, offset, count, timeout=DEADLINE_S):
+        """One AT+SYSFLASH=2; its bytes. Other records before it as above."""
+        return self._counted(f'AT+SYSFLASH=2,"{name}",{offset},{count}', SYSFLASH, SYSFLASH_BEGUN, timeout)
+
+    def _counted(self, command, wanted, begun, timeout):
+        """A command whose answer says how many bytes it has. `begun`: what may still become it."""
+        self.write(command.encode() + b'\r\n')
         end = time.monotonic() + timeout
         while True:
-            head = RECVDATA.match(self.pending)
+            line = self._next((wanted, begun))
+            head = None if self._payload or line is not None else wanted.match(self.pending)
             if head:
                 break
-            # A line is taken only when it cannot be this answer, whose bytes may hold anything.
-            line = None if RECVDATA_BEGUN.match(self.pending) else self._next()
-            assert line != b'ERROR', f'AT+CIPRECVDATA={count} was refused'
+            assert line != b'ERROR', f'{command} was refused'
             if line is not None:
                 self._lines.append(line)
             elif not self.read(end - time.monotonic()) and (self.at_end or time.monotonic() >= end):
-                raise Late(f'no +CIPRECVDATA within {timeout} s; there is {bytes(self.pending[:300])!r}')
+                raise Late(f'no answer to {command} within {timeout} s; there is {bytes(self.pending[:300])!r}')
         size = int(head[1])
         del self.pending[:head.end()]
         data = self.take(size, timeout)

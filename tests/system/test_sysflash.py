@@ -13,6 +13,7 @@ import flash_image
 import modem
 import servers
 from authority import Tls
+from flash_image import erase, provision, read, write
 
 SEED = 20260722
 
@@ -32,33 +33,6 @@ def run(start_pty, state):
     yield begin
     for port in ports:
         port.close()
-
-
-def erase(port, name):
-    port.command(f'AT+SYSFLASH=0,"{name}"')
-
-
-def write(port, name, offset, data):
-    port.write(f'AT+SYSFLASH=1,"{name}",{offset},{len(data)}\r\n'.encode())
-    port.wait_for(b'>')
-    port.write(data)
-    assert port.wait_for(b'OK', b'ERROR')[-1] == b'OK'
-
-
-def provision(port, name, data, piece=1024):
-    erase(port, name)
-    for at in range(0, len(data), piece):
-        write(port, name, at, data[at:at + piece])
-
-
-def read(port, name, offset=0, size=flash_image.BYTES):
-    port.quiet(0)
-    port.write(f'AT+SYSFLASH=2,"{name}",{offset},{size}\r\n'.encode())
-    head = f'+SYSFLASH:{size},'.encode()
-    assert port.take(len(head)) == head
-    data = port.take(size)
-    assert port.take(6) == b'\r\nOK\r\n'
-    return data
 
 
 @pytest.fixture(scope='module')

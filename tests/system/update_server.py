@@ -5,6 +5,7 @@ import re
 import socket
 import ssl
 import subprocess
+import tempfile
 import threading
 import time
 import urllib.parse
@@ -22,12 +23,12 @@ class UpdateServer:
     """Serves `files` by name and the newest `version`. `answers` maps the file's name, or "version", to what is sent
     instead: bytes, or a function of the connection. Each request is kept in `requests`."""
 
-    def __init__(self, version='v2.2.0.0', certificate=None, key=None):
+    def __init__(self, version='v2.2.0.0', certificate=None, key=None, address='127.0.0.1'):
         self.version, self.files, self.answers, self.requests = version, {}, {}, []
         self.connections = 0
         self._open = set()
         self._closing = False
-        self._listener = socket.create_server(('127.0.0.1', 0))
+        self._listener = socket.create_server((address, 0))
         self.port = self._listener.getsockname()[1]
         self._tls = None
         if certificate:
@@ -120,8 +121,10 @@ class Signer:
         return subprocess.run(['openssl', *args], capture_output=True, check=True).stdout
 
     def sign(self, data):
-        (self._folder / 'data').write_bytes(data)
-        return self._openssl('pkeyutl', '-sign', '-rawin', '-inkey', self._key, '-in', self._folder / 'data')
+        with tempfile.NamedTemporaryFile(dir=self._folder) as file:  # others may sign, too
+            file.write(data)
+            file.flush()
+            return self._openssl('pkeyutl', '-sign', '-rawin', '-inkey', self._key, '-in', file.name)
 
 
 def silent(connection):
