@@ -45,6 +45,7 @@ static void forget(espat_t *e)
     espat_settings_reload(e);
     espat_line_clear(e);
     e->job = (espat_job_t){ 0 };
+    e->gap.on = false;
     e->input = ESPAT_INPUT_LINE;
     e->echo = true;
     e->syslog = false;
@@ -258,11 +259,18 @@ static size_t rx_line(espat_t *e, const uint8_t *p, size_t n)
     return run_line(e, taken < n) ? n : taken;
 }
 
-static bool holds(const uint8_t *p, size_t n, const char *text)
+/* Whether AT+RST and its CR LF have come, in however many reads: a UART puts together what a host writes in two pieces, a
+ * terminal does not. */
+static bool asks_for_restart(espat_t *e, const uint8_t *p, size_t n)
 {
-    size_t size = strlen(text);
-    for (size_t i = 0; i + size <= n; i++)
-        if (memcmp(p + i, text, size) == 0) return true;
+    static const char text[] = "AT+RST\r\n";
+    for (size_t i = 0; i < n; i++) {
+        if (p[i] == (uint8_t)text[e->job.restart_chars])
+            e->job.restart_chars++;
+        else
+            e->job.restart_chars = p[i] == (uint8_t)text[0];
+        if (text[e->job.restart_chars] == '\0') return true;
+    }
     return false;
 }
 
@@ -270,7 +278,7 @@ static bool holds(const uint8_t *p, size_t n, const char *text)
 static size_t rx_busy(espat_t *e, const uint8_t *p, size_t n)
 {
     if (espat_reply_room(e) < ESPAT_REPLY_BYTES) return 0;
-    if (!holds(p, n, "AT+RST\r\n")) {
+    if (!asks_for_restart(e, p, n)) {
         espat_reply_busy(e);
         return n;
     }
@@ -313,6 +321,11 @@ size_t espat_uart_rx(espat_t *e, const uint8_t *p, size_t n, uint64_t now)
 {
     size_t taken = 0;
     e->now = now;
+    /* What is owed goes before the answer, or a host that sends on and on would never hear it. */
+    if (e->gap.on && n > 0) {
+        espat_urc_release(e);
+        settle(e);
+    }
     while (taken < n) {
         size_t part;
         if (e->power != ESPAT_POWER_ON) return n; /* nobody listens while the chip boots or sleeps */
@@ -485,6 +498,7 @@ void espat_tick(espat_t *e, uint64_t now)
     if (espat_timer_due(e, ESPAT_TIMER_BOOT)) ready(e);
     if (espat_timer_due(e, ESPAT_TIMER_CONNECT)) espat_link_end(e, e->connecting, ESPAT_NET_TIMEOUT);
     if (espat_timer_due(e, ESPAT_TIMER_SEND)) e->send.failed = true;
+    if (espat_timer_due(e, ESPAT_TIMER_GAP)) espat_urc_release(e);
     if (espat_relay_tick(e)) leave_passthrough(e);
     espat_resolve_tick(e);
     espat_listen_tick(e);
@@ -502,6 +516,7 @@ void espat_init(espat_t *e, const espat_config_t *config)
     memset(e, 0, offsetof(espat_t, text));
     e->profile = config->profile != NULL ? config->profile : espat_profile_find("2.1", "host");
     e->can_update = config->update;
+    e->gap.ms = config->send_gap_ms;
     e->trace = config->trace;
     e->user = config->user;
     espat_output_init(e);
@@ -547,6 +562,6 @@ void espat_stats(const espat_t *e, espat_stats_t *out)
     out->links_open = 0;
     for (uint8_t id = 0; id < ESPAT_CFG_LINKS; id++)
         if (espat_link_is_open(e, id)) out->links_open++;
-    out->idle = e->job.cmd == NULL && e->input == ESPAT_INPUT_LINE;
+    out->idle = e->job.cmd == NULL && e->input == ESPAT_INPUT_LINE && !e->gap.on;
     out->baud = e->uart.baud;
 }

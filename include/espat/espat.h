@@ -55,6 +55,10 @@ typedef struct espat_config {
     uint8_t *wide_window;
     uint32_t wide_window_bytes;
     bool update; /* the port can do ESPAT_ACTION_UPDATE; else AT+CIUPDATE is ERROR */
+    /* So long behind SEND OK, in ms, nothing is said that the host did not ask for, unless it speaks first. Over the air no
+     * peer answers sooner, and host programs rely on that: they look for SEND OK at the end of what has come. 0: a message
+     * follows at once. */
+    uint16_t send_gap_ms;
     /* Called with one line of text (no line end) for each refused command, with the rule that refused it, and for what
      * the host is not told. NULL: nothing. It must not call the engine. */
     void (*trace)(void *user, const char *text);
@@ -171,7 +175,7 @@ typedef struct espat_stats {
     uint32_t dropped;   /* datagrams lost because passive mode's buffer was full, or too large */
     uint32_t unread;    /* bytes in the receive windows, with those that stand in the output */
     uint8_t links_open; /* links with a network side */
-    bool idle;          /* no command at work, no data expected */
+    bool idle;          /* no command at work, no data expected, no message held back behind SEND OK */
     uint32_t baud;      /* of the line as it is now */
 } espat_stats_t;
 

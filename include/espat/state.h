@@ -311,10 +311,11 @@ typedef struct espat_job {
     espat_result_t (*resume)(struct espat *e);
     bool (*produce)(struct espat *e, uint32_t step); /* false: nothing more; else one line was written */
     uint32_t step;                                   /* of produce; a command's own counter otherwise */
-    bool waits_for_room; /* until the host has read what it was sent; until then it is not read either */
-    bool quiet;          /* no unsolicited message until it ends (a send, a reply of many lines) */
-    bool storing;        /* waits for the settings to be kept before it answers OK */
-    espat_keep_t keep;   /* AT+X_CUR never keeps, AT+X_DEF always */
+    bool waits_for_room;   /* until the host has read what it was sent; until then it is not read either */
+    bool quiet;            /* no unsolicited message until it ends (a send, a reply of many lines) */
+    bool storing;          /* waits for the settings to be kept before it answers OK */
+    espat_keep_t keep;     /* AT+X_CUR never keeps, AT+X_DEF always */
+    uint8_t restart_chars; /* of AT+RST and its CR LF, at the end of what came while it was at work */
     uint8_t link;
     uint16_t gen;
     char name[24]; /* as the host typed it, in capitals: information lines begin with it */
@@ -338,6 +339,7 @@ typedef enum espat_timer {
     ESPAT_TIMER_PACKET, /* passthrough: 20 ms without a byte end a packet */
     ESPAT_TIMER_RECONNECT,
     ESPAT_TIMER_SEND, /* AT+CIPTCPOPT's send timeout */
+    ESPAT_TIMER_GAP,  /* behind SEND OK */
     ESPAT_TIMER_PING,
     ESPAT_TIMER_UPDATE, /* AT+CIUPDATE's 3 minutes */
     ESPAT_TIMER_SNTP,
@@ -364,6 +366,10 @@ typedef struct espat {
     espat_power_t power;
     espat_input_t input;
     espat_line_t line;
+    struct {
+        uint16_t ms; /* espat_config_t.send_gap_ms */
+        bool on;     /* from SEND OK on: messages wait */
+    } gap;
     espat_data_t data;
     espat_job_t job;
     espat_tx_t tx;

@@ -31,6 +31,11 @@ uint32_t espat_reply_room(const espat_t *e)
     return espat_ring_room(&e->tx.text);
 }
 
+bool espat_reply_empty(const espat_t *e)
+{
+    return e->tx.text.used == 0 && e->tx.count == 0;
+}
+
 void espat_reply_bytes(espat_t *e, const void *p, size_t n)
 {
     uint32_t room = espat_reply_room(e);

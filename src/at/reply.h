@@ -9,6 +9,9 @@
 /* Free bytes of the output. */
 uint32_t espat_reply_room(const espat_t *e);
 
+/* Nothing is on its way to the host. */
+bool espat_reply_empty(const espat_t *e);
+
 void espat_reply_bytes(espat_t *e, const void *p, size_t n);
 void espat_reply_text(espat_t *e, const char *text);
 void espat_reply_char(espat_t *e, char c);

@@ -6,6 +6,7 @@
 #include "datagram.h"
 #include "link.h"
 #include "reply.h"
+#include "timer.h"
 
 /* The longest message: CR LF, +IPD with an IPv6 address, and the CR LF behind the payload. */
 #define ESPAT_URC_BYTES 128
@@ -282,9 +283,31 @@ static bool update_message(espat_t *e)
     return true;
 }
 
+/* ---------------------------------------------------------------- when */
+
+void espat_urc_hold(espat_t *e)
+{
+    e->gap.on = e->gap.ms != 0;
+}
+
+void espat_urc_release(espat_t *e)
+{
+    e->gap.on = false;
+    espat_timer_stop(e, ESPAT_TIMER_GAP);
+}
+
+/* The gap begins when the host can have read SEND OK, however slow its line is. */
+static bool is_held(espat_t *e)
+{
+    if (!e->gap.on) return false;
+    if (e->timers[ESPAT_TIMER_GAP] == ESPAT_NEVER && espat_reply_empty(e))
+        espat_timer_start(e, ESPAT_TIMER_GAP, e->gap.ms);
+    return true;
+}
+
 bool espat_urc_write(espat_t *e)
 {
-    if (espat_reply_room(e) < ESPAT_URC_BYTES) return false;
+    if (is_held(e) || espat_reply_room(e) < ESPAT_URC_BYTES) return false;
     return update_message(e) || loss_message(e) || joined_message(e) || any_link_message(e) ||
            softap_message(e);
 }

@@ -9,6 +9,7 @@
 #include "relay.h"
 #include "resolve.h"
 #include "timer.h"
+#include "urc.h"
 
 /* The link of the command is still the one it began with. */
 static bool same_link(const espat_t *e)
@@ -36,6 +37,7 @@ static espat_result_t sending(espat_t *e)
         return send_over(e, "\r\nSEND FAIL\r\n");
     }
     if (e->send.sent < e->send.size) return ESPAT_WAIT;
+    espat_urc_hold(e);
     return send_over(e, "\r\nSEND OK\r\n");
 }
 

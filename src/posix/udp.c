@@ -100,6 +100,22 @@ static int set_group6(const espat_udp_socket_t *s, const espat_action_open_t *op
     return 0;
 }
 
+/* A chip has any port for the asking, and some host programs name one below 1024 without meaning it (a driver's keep alive
+ * of 10 s stands where UDP has its port). Where the system keeps those for itself, another port is better than no link. */
+static int bind_port(const espat_udp_socket_t *s, const espat_ip_t *local, uint16_t port)
+{
+    espat_sockaddr_t address;
+    socklen_t size = espat_sockaddr_make(&address, local, port);
+    if (bind(s->fd, &address.any, size) == 0) return 0;
+    if (errno != EACCES || port == 0) return errno;
+    size = espat_sockaddr_make(&address, local, 0);
+    if (bind(s->fd, &address.any, size) != 0) return errno;
+    espat_trace_text(trace_of(s->udp), s->udp->modem->index, '*',
+                     "link %u: this user may not have port %u, another one is taken", s->link,
+                     (unsigned)port);
+    return 0;
+}
+
 /* Makes, binds and watches the socket; returns 0 or an errno. */
 static int start(espat_udp_socket_t *s, const espat_action_open_t *open)
 {
@@ -110,8 +126,8 @@ static int start(espat_udp_socket_t *s, const espat_action_open_t *open)
     /* What is sent to a group or to all comes to no socket that is bound to one address. */
     if (open->local.family && !shared) local = open->local;
     espat_sockaddr_t address;
-    socklen_t size = espat_sockaddr_make(&address, &local, open->local_port);
-    if (size == 0 || (open->local.family && open->local.family != open->remote.family)) return EAFNOSUPPORT;
+    if (espat_sockaddr_make(&address, &local, 0) == 0) return EAFNOSUPPORT;
+    if (open->local.family && open->local.family != open->remote.family) return EAFNOSUPPORT;
     s->fd = socket(address.any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (s->fd < 0) return errno;
     if (!set(s->fd, SOL_SOCKET, SO_RCVBUFFORCE, BACKLOG_BYTES))
@@ -120,9 +136,9 @@ static int start(espat_udp_socket_t *s, const espat_action_open_t *open)
     if (local.family == 4 && !set(s->fd, SOL_SOCKET, SO_BROADCAST, 1)) return errno;
     /* Several may hear the same group; otherwise one would take another's datagrams. */
     if (shared && !set(s->fd, SOL_SOCKET, SO_REUSEADDR, 1)) return errno;
-    if (bind(s->fd, &address.any, size) != 0) return errno;
-    int error = local.family == 4 ? set_group4(s, open) : set_group6(s, open);
-    return error;
+    int error = bind_port(s, &local, open->local_port);
+    if (error) return error;
+    return local.family == 4 ? set_group4(s, open) : set_group6(s, open);
 }
 
 static void destroy(espat_udp_socket_t *s)

@@ -104,6 +104,11 @@ static bool parse_option(script_case_t *c, scan_t *s)
         c->update = true;
         return scan_end(s);
     }
+    if (scan_text(s, "gap=")) {
+        if (!scan_number(s, 1, UINT16_MAX, &number)) return false;
+        c->gap_ms = (uint16_t)number;
+        return scan_end(s);
+    }
     if (!scan_text(s, "baud=") || !scan_number(s, 1, UINT32_MAX, &number)) return false;
     c->baud = (uint32_t)number;
     return scan_end(s);

@@ -36,6 +36,7 @@ typedef struct script_case {
     bool join, update;
     char join_ssid[ESPAT_SSID_CHARS + 1], join_password[ESPAT_PASSWORD_CHARS + 1];
     uint32_t baud;
+    uint16_t gap_ms;
     espat_mac_t mac;
     size_t needs_window, needs_send;
     espat_ip_t dns[ESPAT_DNS_SERVERS];

@@ -2,6 +2,7 @@
 """Datagrams between a host program and real peers on loopback: each one whole, once, in order, or counted as lost."""
 
 import contextlib
+import pathlib
 import re
 import struct
 import threading
@@ -57,6 +58,21 @@ def test_datagrams_that_are_larger_than_one_send(host, udp_peer):
     peer.sendto(b'next', to)
     assert got.wait_for(4) == b'next'
     host.command('AT')
+
+
+def test_local_port_that_the_user_may_not_have(open_modem, program, udp_peer):
+    """A driver's keep alive of 10 s stands where UDP has its port: the link works all the same, from some other one."""
+    if int(pathlib.Path('/proc/sys/net/ipv4/ip_unprivileged_port_start').read_text()) <= 10:
+        pytest.skip('every user may have port 10 here')
+    host = open_modem('--trace', program=['setpriv', '--bounding-set=-net_bind_service', program])
+    peer, got = udp_peer(), modem.Datagrams(host)
+    host.connect_udp('127.0.0.1', peer.getsockname()[1], 10)
+    host.send(b'there')
+    came, address = peer.recvfrom(65536)
+    assert came == b'there' and address[1] == local_port(host) >= 1024
+    peer.sendto(b'and back', address)
+    assert got.wait_for(1) == b'and back'
+    assert 'link 0: this user may not have port 10, another one is taken' in trace(host)
 
 
 def test_largest_and_empty_datagrams_are_counted_or_nothing(open_modem, udp_peer):

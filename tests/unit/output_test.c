@@ -68,11 +68,6 @@ static const char *drain(size_t step)
     return out;
 }
 
-static bool nothing_waits(void)
-{
-    return e.tx.text.used == 0 && e.tx.count == 0;
-}
-
 static void test_nothing(void **state)
 {
     size_t n = 9;
@@ -80,7 +75,7 @@ static void test_nothing(void **state)
     assert_null(espat_uart_tx_buf(&e, &n));
     assert_int_equal(n, 0);
     assert_string_equal(offered(4), "");
-    assert_true(nothing_waits());
+    assert_true(espat_reply_empty(&e));
 }
 
 static void test_text_then_payload_then_text(void **state)
@@ -90,9 +85,9 @@ static void test_text_then_payload_then_text(void **state)
     payload(0, "hello");
     espat_reply_text(&e, "\r\n");
     assert_string_equal(offered(3), "+IPD,5:hello\r\n");
-    assert_false(nothing_waits());
+    assert_false(espat_reply_empty(&e));
     assert_string_equal(drain(1), "+IPD,5:hello\r\n");
-    assert_true(nothing_waits());
+    assert_true(espat_reply_empty(&e));
     assert_int_equal(e.links[0].rx.used, 0);
     assert_int_equal(e.links[0].lent, 0);
     assert_int_equal(e.tx.lost, 0);
@@ -185,7 +180,7 @@ static void test_one_ack_over_all_borders(void **state)
         espat_output_left(&e, 7);
         assert_string_equal(offered(4), "h");
         espat_output_left(&e, 1);
-        assert_true(nothing_waits());
+        assert_true(espat_reply_empty(&e));
     }
 }
 
@@ -196,7 +191,7 @@ static void test_ack_of_too_much(void **state)
     espat_reply_text(&e, "ab");
     payload(0, "CD");
     espat_output_left(&e, 1000);
-    assert_true(nothing_waits());
+    assert_true(espat_reply_empty(&e));
     assert_int_equal(e.links[0].lent, 0);
     espat_reply_text(&e, "next");
     assert_string_equal(drain(100), "next");
@@ -275,7 +270,7 @@ static void test_clear(void **state)
     espat_reply_text(&e, "d");
     espat_output_mark(&e);
     espat_output_clear(&e);
-    assert_true(nothing_waits());
+    assert_true(espat_reply_empty(&e));
     assert_false(espat_output_at_mark(&e));
     assert_int_equal(e.links[0].lent, 0);
     assert_int_equal(e.links[0].rx.used, 0);
