@@ -365,8 +365,9 @@ int connect(int fd, const struct sockaddr *to, socklen_t size)
         return result;                                         \
     }
 
-int open(const char *path, int flags, ...) OPEN(open, path) int open64(const char *path, int flags, ...)
-    OPEN(open64, path) int openat(int dir, const char *path, int flags, ...) OPEN(openat, dir, path)
+int open(const char *path, int flags, ...) OPEN(open, path)
+int open64(const char *path, int flags, ...) OPEN(open64, path)
+int openat(int dir, const char *path, int flags, ...) OPEN(openat, dir, path)
 
 /* Whatever stands behind the request is passed on as one word. */
 #define WITH_ONE_MORE(function, name, type, condition)                               \
@@ -384,176 +385,71 @@ int open(const char *path, int flags, ...) OPEN(open, path) int open64(const cha
         return result;                                                               \
     }
 
-    /* Reading and setting flags cannot fail. */
-    WITH_ONE_MORE(fcntl, "fcntl", int, request == F_DUPFD || request == F_DUPFD_CLOEXEC) WITH_ONE_MORE(
-        fcntl64, "fcntl", int,
-        request == F_DUPFD || request == F_DUPFD_CLOEXEC) WITH_ONE_MORE(ioctl, "ioctl", unsigned long, true)
+/* Reading and setting flags cannot fail. */
+WITH_ONE_MORE(fcntl, "fcntl", int, request == F_DUPFD || request == F_DUPFD_CLOEXEC)
+WITH_ONE_MORE(fcntl64, "fcntl", int, request == F_DUPFD || request == F_DUPFD_CLOEXEC)
+WITH_ONE_MORE(ioctl, "ioctl", unsigned long, true)
 
-        PLAIN(int, -1, accept4, fd, true,
-              (int fd, struct sockaddr *restrict from, socklen_t *restrict size, int flags),
-              (fd, from, size, flags)) ON_FD(bind, (int fd, const struct sockaddr *at, socklen_t size),
-                                             (fd, at, size)) ON_FD(listen, (int fd, int backlog),
-                                                                   (fd, backlog))
-            ON_FD(getsockopt, (int fd, int level, int name, void *restrict value, socklen_t *restrict size),
-                  (fd, level, name, value,
-                   size)) ON_FD(setsockopt, (int fd, int level, int name, const void *value, socklen_t size),
-                                (fd, level, name, value, size))
-                ON_FD(getsockname, (int fd, struct sockaddr *restrict name, socklen_t *restrict size),
-                      (fd, name,
-                       size)) ON_FD(shutdown, (int fd, int end),
-                                    (fd, end)) ON_FD(fstat, (int fd, struct stat *to), (fd, to))
-                    ON_FD(ftruncate64, (int fd, off64_t size), (fd, size)) ON_FD(fsync, (int fd), (fd)) ON_FD(
-                        fdatasync, (int fd),
-                        (
-                            fd)) ON_FD(flock, (int fd, int how_to),
-                                       (fd, how_to)) ON_FD(tcflush, (int fd, int which), (fd, which))
-                        ON_FD(tcgetattr, (int fd, struct termios *line), (fd, line)) ON_FD(
-                            tcsetattr, (int fd, int when, const struct termios *line), (fd, when, line))
-                            ON_FD(grantpt, (int fd), (fd)) ON_FD(unlockpt, (int fd), (fd)) PLAIN(
-                                int, chosen_error,
-                                ptsname_r, fd, true,
-                                (int fd, char *to, size_t room),
-                                (
-                                    fd,
-                                    to,
-                                    room)) ON_FD(inotify_add_watch, (int fd, const char *path, uint32_t mask),
-                                                 (fd, path, mask))
+PLAIN(int, -1, accept4, fd, true,
+      (int fd, struct sockaddr *restrict from, socklen_t *restrict size, int flags), (fd, from, size, flags))
+ON_FD(bind, (int fd, const struct sockaddr *at, socklen_t size), (fd, at, size))
+ON_FD(listen, (int fd, int backlog), (fd, backlog))
+ON_FD(getsockopt, (int fd, int level, int name, void *restrict value, socklen_t *restrict size),
+      (fd, level, name, value, size))
+ON_FD(setsockopt, (int fd, int level, int name, const void *value, socklen_t size),
+      (fd, level, name, value, size))
+ON_FD(getsockname, (int fd, struct sockaddr *restrict name, socklen_t *restrict size), (fd, name, size))
+ON_FD(shutdown, (int fd, int end), (fd, end))
+ON_FD(fstat, (int fd, struct stat *to), (fd, to))
+ON_FD(ftruncate64, (int fd, off64_t size), (fd, size))
+ON_FD(fsync, (int fd), (fd))
+ON_FD(fdatasync, (int fd), (fd))
+ON_FD(flock, (int fd, int how_to), (fd, how_to))
+ON_FD(tcflush, (int fd, int which), (fd, which))
+ON_FD(tcgetattr, (int fd, struct termios *line), (fd, line))
+ON_FD(tcsetattr, (int fd, int when, const struct termios *line), (fd, when, line))
+ON_FD(grantpt, (int fd), (fd))
+ON_FD(unlockpt, (int fd), (fd))
+PLAIN(int, chosen_error, ptsname_r, fd, true, (int fd, char *to, size_t room), (fd, to, room))
+ON_FD(inotify_add_watch, (int fd, const char *path, uint32_t mask), (fd, path, mask))
 
-                                BY_NAME(socket, (int domain, int type, int protocol), (domain, type, protocol)) BY_NAME(
-                                    socketpair,
-                                    (int domain, int type, int protocol, int ends[2]),
-                                    (
-                                        domain,
-                                        type, protocol,
-                                        ends)) BY_NAME(posix_openpt, (int flags),
-                                                       (
-                                                           flags)) BY_NAME(pipe2, (int ends[2], int flags),
-                                                                           (ends, flags))
-                                    BY_NAME(eventfd, (unsigned count, int flags), (count, flags)) BY_NAME(
-                                        signalfd, (int fd, const sigset_t *set, int flags),
-                                        (fd,
-                                         set, flags)) BY_NAME(inotify_init1, (int flags),
-                                                              (flags)) BY_NAME(memfd_create,
-                                                                               (const char *name, unsigned flags),
-                                                                               (name, flags))
-                                        BY_NAME(epoll_create1, (int flags), (flags)) BY_NAME(
-                                            epoll_ctl,
-                                            (int epoll, int what, int fd, struct epoll_event *event),
-                                            (epoll, what, fd,
-                                             event)) BY_NAME(epoll_wait,
-                                                             (int epoll, struct epoll_event *events, int room,
-                                                              int ms),
-                                                             (epoll, events, room, ms))
-                                            BY_NAME(
-                                                epoll_pwait,
-                                                (int epoll, struct epoll_event *events,
-                                                 int room, int ms, const sigset_t *mask),
-                                                (epoll, events, room, ms, mask))
-                                                BY_NAME(
-                                                    poll, (struct pollfd * fds, nfds_t count, int ms),
-                                                    (fds, count,
-                                                     ms)) BY_NAME(access, (const char *path, int mode),
-                                                                  (path, mode))
-                                                    BY_NAME(
-                                                        faccessat,
-                                                        (int dir, const char *path, int mode, int flags),
-                                                        (dir, path, mode,
-                                                         flags)) BY_NAME(stat,
-                                                                         (const char *restrict path, struct
-                                                                          stat *restrict to),
-                                                                         (path, to))
-                                                        BY_NAME(
-                                                            lstat,
-                                                            (
-                                                                const char *restrict path,
-                                                                struct stat
-                                                                    *restrict to),
-                                                            (path,
-                                                             to)) BY_NAME(fstatat,
-                                                                          (
-                                                                              int dir,
-                                                                              const char
-                                                                                  *restrict path,
-                                                                              struct
-                                                                              stat *restrict to,
-                                                                              int flags),
-                                                                          (dir, path, to, flags))
-                                                            BY_NAME(
-                                                                mkdir, (const char *path, mode_t mode),
-                                                                (path, mode)) BY_NAME(mkdirat,
-                                                                                      (
-                                                                                          int dir,
-                                                                                          const char
-                                                                                              *path,
-                                                                                          mode_t
-                                                                                              mode),
-                                                                                      (dir, path, mode))
-                                                                BY_NAME(
-                                                                    symlink,
-                                                                    (const char *to, const char *path),
-                                                                    (to, path))
-                                                                    PLAIN(ssize_t, -1, readlink, -1, false,
-                                                                          (const char *restrict path,
-                                                                           char *restrict to, size_t room),
-                                                                          (
-                                                                              path,
-                                                                              to,
-                                                                              room)) BY_NAME(rename,
-                                                                                             (const char *from,
-                                                                                              const char
-                                                                                                  *
-                                                                                                      to),
-                                                                                             (from, to))
-                                                                        BY_NAME(
-                                                                            renameat,
-                                                                            (int from_dir, const char *from,
-                                                                             int to_dir,
-                                                                             const char
-                                                                                 *to),
-                                                                            (from_dir, from, to_dir,
-                                                                             to)) BY_NAME(unlink,
-                                                                                          (const char *path),
-                                                                                          (path))
-                                                                            BY_NAME(
-                                                                                unlinkat,
-                                                                                (int dir, const char *path,
-                                                                                 int flags),
-                                                                                (dir, path, flags))
-                                                                                BY_NAME(
-                                                                                    execv,
-                                                                                    (const char *path,
-                                                                                     char *const
-                                                                                         arguments[]),
-                                                                                    (path, arguments))
-                                                                                    PLAIN(pid_t, -1, fork, -1,
-                                                                                          false, (void), ())
-                                                                                        PLAIN(pid_t, -1,
-                                                                                              waitpid, -1,
-                                                                                              false,
-                                                                                              (pid_t child,
-                                                                                               int *status,
-                                                                                               int options),
-                                                                                              (child, status,
-                                                                                               options))
-                                                                                            PLAIN(
-                                                                                                void *,
-                                                                                                MAP_FAILED,
-                                                                                                mmap, fd,
-                                                                                                false,
-                                                                                                (void *at,
-                                                                                                 size_t size,
-                                                                                                 int rights,
-                                                                                                 int flags,
-                                                                                                 int fd,
-                                                                                                 off_t
-                                                                                                     offset),
-                                                                                                (at, size,
-                                                                                                 rights,
-                                                                                                 flags, fd,
-                                                                                                 offset))
+BY_NAME(socket, (int domain, int type, int protocol), (domain, type, protocol))
+BY_NAME(socketpair, (int domain, int type, int protocol, int ends[2]), (domain, type, protocol, ends))
+BY_NAME(posix_openpt, (int flags), (flags))
+BY_NAME(pipe2, (int ends[2], int flags), (ends, flags))
+BY_NAME(eventfd, (unsigned count, int flags), (count, flags))
+BY_NAME(signalfd, (int fd, const sigset_t *set, int flags), (fd, set, flags))
+BY_NAME(inotify_init1, (int flags), (flags))
+BY_NAME(memfd_create, (const char *name, unsigned flags), (name, flags))
+BY_NAME(epoll_create1, (int flags), (flags))
+BY_NAME(epoll_ctl, (int epoll, int what, int fd, struct epoll_event *event), (epoll, what, fd, event))
+BY_NAME(epoll_wait, (int epoll, struct epoll_event *events, int room, int ms), (epoll, events, room, ms))
+BY_NAME(epoll_pwait, (int epoll, struct epoll_event *events, int room, int ms, const sigset_t *mask),
+        (epoll, events, room, ms, mask))
+BY_NAME(poll, (struct pollfd * fds, nfds_t count, int ms), (fds, count, ms))
+BY_NAME(access, (const char *path, int mode), (path, mode))
+BY_NAME(faccessat, (int dir, const char *path, int mode, int flags), (dir, path, mode, flags))
+BY_NAME(stat, (const char *restrict path, struct stat *restrict to), (path, to))
+BY_NAME(lstat, (const char *restrict path, struct stat *restrict to), (path, to))
+BY_NAME(fstatat, (int dir, const char *restrict path, struct stat *restrict to, int flags),
+        (dir, path, to, flags))
+BY_NAME(mkdir, (const char *path, mode_t mode), (path, mode))
+BY_NAME(mkdirat, (int dir, const char *path, mode_t mode), (dir, path, mode))
+BY_NAME(symlink, (const char *to, const char *path), (to, path))
+PLAIN(ssize_t, -1, readlink, -1, false, (const char *restrict path, char *restrict to, size_t room),
+      (path, to, room))
+BY_NAME(rename, (const char *from, const char *to), (from, to))
+BY_NAME(renameat, (int from_dir, const char *from, int to_dir, const char *to), (from_dir, from, to_dir, to))
+BY_NAME(unlink, (const char *path), (path))
+BY_NAME(unlinkat, (int dir, const char *path, int flags), (dir, path, flags))
+BY_NAME(execv, (const char *path, char *const arguments[]), (path, arguments))
+PLAIN(pid_t, -1, fork, -1, false, (void), ())
+PLAIN(pid_t, -1, waitpid, -1, false, (pid_t child, int *status, int options), (child, status, options))
+PLAIN(void *, MAP_FAILED, mmap, fd, false,
+      (void *at, size_t size, int rights, int flags, int fd, off_t offset),
+      (at, size, rights, flags, fd, offset))
 
-                                                                                                struct
-    ifaddrs;
+struct ifaddrs;
 struct if_nameindex;
 int getifaddrs(struct ifaddrs **list);
 unsigned if_nametoindex(const char *name);
