@@ -253,7 +253,7 @@ static size_t cut_pieces(struct iovec *to, const struct iovec *pieces, size_t co
 #define BY_NAME(name, parameters, arguments) PLAIN(int, -1, name, -1, false, parameters, arguments)
 
 /* One that moves bytes between a descriptor and one place. `amount` is what it would move. */
-#define BYTES(name, amount, parameters, ...)                                          \
+#define TRANSFER(name, amount, parameters, ...)                                       \
     ssize_t name parameters                                                           \
     {                                                                                 \
         NEXT(name)                                                                    \
@@ -267,19 +267,20 @@ static size_t cut_pieces(struct iovec *to, const struct iovec *pieces, size_t co
         return result;                                                                \
     }
 
-BYTES(read, waiting(fd, n), (int fd, void *to, size_t n), fd, to, n)
-BYTES(pread, n, (int fd, void *to, size_t n, off_t at), fd, to, n, at)
-BYTES(pread64, n, (int fd, void *to, size_t n, off64_t at), fd, to, n, at)
-BYTES(recv, waiting(fd, n), (int fd, void *to, size_t n, int flags), fd, to, n, flags)
-BYTES(recvfrom, waiting(fd, n),
-      (int fd, void *restrict to, size_t n, int flags, struct sockaddr *restrict from,
-       socklen_t *restrict size),
-      fd, to, n, flags, from, size)
-BYTES(write, n, (int fd, const void *from, size_t n), fd, from, n)
-BYTES(pwrite64, n, (int fd, const void *from, size_t n, off64_t at), fd, from, n, at)
-BYTES(send, n, (int fd, const void *from, size_t n, int flags), fd, from, n, flags)
-BYTES(sendto, n, (int fd, const void *from, size_t n, int flags, const struct sockaddr *to, socklen_t size),
-      fd, from, n, flags, to, size)
+TRANSFER(read, waiting(fd, n), (int fd, void *to, size_t n), fd, to, n)
+TRANSFER(pread, n, (int fd, void *to, size_t n, off_t at), fd, to, n, at)
+TRANSFER(pread64, n, (int fd, void *to, size_t n, off64_t at), fd, to, n, at)
+TRANSFER(recv, waiting(fd, n), (int fd, void *to, size_t n, int flags), fd, to, n, flags)
+TRANSFER(recvfrom, waiting(fd, n),
+         (int fd, void *restrict to, size_t n, int flags, struct sockaddr *restrict from,
+          socklen_t *restrict size),
+         fd, to, n, flags, from, size)
+TRANSFER(write, n, (int fd, const void *from, size_t n), fd, from, n)
+TRANSFER(pwrite64, n, (int fd, const void *from, size_t n, off64_t at), fd, from, n, at)
+TRANSFER(send, n, (int fd, const void *from, size_t n, int flags), fd, from, n, flags)
+TRANSFER(sendto, n,
+         (int fd, const void *from, size_t n, int flags, const struct sockaddr *to, socklen_t size), fd, from,
+         n, flags, to, size)
 
 #define VECTOR(name, amount)                                                      \
     ssize_t name(int fd, const struct iovec *pieces, int count)                   \

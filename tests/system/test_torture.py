@@ -4,12 +4,14 @@
 ESPAT_TORTURE=all plays every fault; else a choice, the same one each time. ESPAT_TORTURE="tcp read/terminal 7 4" plays that
 one again (4: the errno, or "short" and the like)."""
 
+import contextlib
 import errno
 import json
 import os
 import random
 import socket
 import ssl
+import tty
 import zlib
 
 import pytest
@@ -27,6 +29,8 @@ SHARE = int(os.environ.get('ESPAT_TORTURE_SHARE', '6'))
 DATA = random.Random(1).randbytes(3000)
 # An echo by UDP on this machine that is not there by then will not come.
 LOST_S = 1
+# The daemon closes its output when it ends.
+END_S = 1
 
 
 # ---- peers
@@ -374,7 +378,62 @@ def by_socket(run, option, value):
         run.detach()
 
 
-SCENARIOS = [opened, several, settings, tcp, udp, server, passthrough, tls, tls_server, names, station, tcp_port, unix_port]
+def stdio(run):
+    """The host is on standard input, a socket, and standard output, a pipe. What it asks before it closes is answered."""
+    ours, theirs = socket.socketpair()
+    reading, output = os.pipe()
+    reader = os.fdopen(reading, 'rb', buffering=0)
+    for end in (ours, reader):
+        run.stack.callback(end.close)
+    run.reopen = lambda: torture.Host(reader.fileno(), ours.fileno(), None)
+    run.ready_text, run.messages = 'modem on', ('2',)
+    run.spare = 1  # when the pipe cannot be opened once more, it is used as it is
+
+    def finish():
+        host = run.reopen()
+        host.write(b'AT+CMD?\r\n')
+        ours.close()
+        host.expect(b'OK')
+        with contextlib.suppress(torture.Cut):
+            host.quiet(END_S)
+        assert host.at_end, 'its output does not end'
+
+    run.end = finish
+    with theirs:
+        run.start('--stdio', link=False, stdin=theirs, stdout=output)
+    os.close(output)
+    by_line(run)
+
+
+def serial(run):
+    """The host is at the other end of a serial line, whose rate it changes."""
+    ours, theirs = os.openpty()
+    tty.setraw(ours)
+    run.stack.callback(os.close, ours)
+    run.reopen = lambda: torture.Host(ours, ours, None)
+    run.ready_text = 'modem on'
+    run.start('--serial', os.ttyname(theirs), link=False)
+    by_line(run, 'AT+UART_CUR=57600,8,1,0,1', theirs=theirs)
+
+
+def by_line(run, *more, theirs=None):
+    """What a host does that is there from the beginning to the end. `theirs`: the daemon's end of a line, which must not
+    be there without it, for then the host would not see that it is gone."""
+    run.only_host = True
+    is_ready = run.is_ready()
+    if theirs is not None:
+        os.close(theirs)
+    if not is_ready:
+        return
+    run.attach(run.reopen())
+    run.host.expect(b'ready')
+    for line in ('ATE0', *more, 'AT+CMD?', 'AT'):
+        run.host.do(line)
+    run.detach()
+
+
+SCENARIOS = [opened, several, settings, tcp, udp, server, passthrough, tls, tls_server, names, station, tcp_port, unix_port,
+             stdio, serial]
 
 
 # ---- what is played
@@ -387,6 +446,8 @@ FOUND = {
     'tcp': [('connect/stream', errno.EINTR)],
     'tls_server': [('openat', errno.EINTR)],
     'station': [('send/raw', errno.EINTR)],
+    'stdio': [('openat', errno.EINTR), ('read/stream', errno.ENOMEM)],
+    'unix_port': [('read/stream', errno.ENOMEM), ('writev/stream', errno.ENOBUFS)],
 }
 
 
@@ -414,25 +475,26 @@ def test_each_call_fails_once(torturer, scenario, figure):
         pytest.fail(f'with no fault at all: {wrong}', pytrace=False)
     calls = clean.calls()
     # Every daemon starts in the same way, which one scenario for each way to start is enough for.
-    first = 0 if scenario in (opened, several, tcp_port, unix_port) else begins(calls)
+    first = 0 if scenario in (opened, several, tcp_port, unix_port, stdio, serial) else begins(calls)
     faults = torture.plan(calls, first)
     every = len(faults)
     if len(words) == 4:
         faults = [torture.Fault(words[1], int(words[2]), int(words[3]) if words[3].isdigit() else words[3])]
     elif CHOICE != 'all':
         faults = choose(scenario, faults)
-    failures, missed, aborted, refused = [], 0, 0, 0
+    failures, missed, aborted, refused, gone = [], 0, 0, 0, 0
     for fault in faults:
         run, wrong = torturer.play(scenario, fault, clean)
         missed += run.struck() is None or run.struck().sign == '='
         aborted += run.aborted
         refused += run.refused
+        gone += run.gone
         if wrong:
             failures.append(f'ESPAT_TORTURE="{scenario.__name__} {fault.call} {fault.k} {fault.how}" '
                             f'({torture.name_of(fault.how)}, {run.where()}): {wrong}')
             figure(failures[-1])
         run.forget()
     figure(f'{scenario.__name__}: {len(calls)} calls, {len(faults)} of {every} faults: {missed} not reached, '
-           f'{refused} refused to start, {aborted} ended by libuv, {len(failures)} wrong')
+           f'{refused} refused to start, {gone} lost their only host, {aborted} ended by libuv, {len(failures)} wrong')
     if failures:
         pytest.fail(f'{len(failures)} faults are not borne', pytrace=False)

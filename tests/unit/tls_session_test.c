@@ -61,9 +61,7 @@ static void test_small_windows(void **state)
     for (size_t i = 0; i < BYTES; i++)
         sent[i] = (uint8_t)(i * 7 + (i >> 8));
     while (at < BYTES) {
-        size_t n = BYTES
-        -from < 8192 ? BYTES
-        -from : 8192;
+        size_t n = BYTES - from < 8192 ? BYTES - from : 8192;
         if (n > 0 && !espat_tls_session_holds(pair.client)) {
             assert_true(espat_tls_session_write(pair.server, sent + from, n));
             from += n;
