@@ -2,11 +2,12 @@
 /* To be preloaded into the daemon: makes one of its system calls fail once, come short, or be the last thing it does.
  *
  *   FAILING_CALLS=<call> <k> <how>   the k-th time that <call> is made; unset: none
+ *   FAILING_CALLS_IN=<program>       not for this process, but for those of that name that come of it
  *   FAILING_CALLS_LOG=<file>         a line for each call: its name, its descriptor, who made it; a '!' begins that of the
  *                                    call that was struck, a '=' that of one that could not be made short
  *
  * <call> is what the log names: the function, and for most that work on a descriptor what that is ("read/terminal",
- * "close/file"). <how> is an errno as a number, or
+ * "close/file"); "child:" begins what a fork does before it becomes another program. <how> is an errno as a number, or
  *
  *   short   all but one of the bytes are read or written
  *   one     one byte is
@@ -15,12 +16,14 @@
  *   after   the process is killed after the call
  *   late    the call is made a moment later
  *
- * Only libraries and programs that ask the C library are seen; what it asks itself, malloc's memory say, is not. */
+ * Only libraries and programs that ask the C library are seen; what it asks itself, malloc's memory say, is not. Of
+ * malloc, calloc, realloc and strdup only those of the program are: what a library does without memory is its own. */
 #define _GNU_SOURCE /* NOLINT(bugprone-reserved-identifier): the C library's own switch */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <link.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -68,6 +71,8 @@ static how_t chosen;
 static int chosen_error;
 static atomic_ulong seen;
 static int log_fd = -1;
+static pid_t own_pid;
+static uintptr_t program_begin, program_bytes; /* its code */
 
 /* ---------------------------------------------------------------- the orders */
 
@@ -84,11 +89,29 @@ static how_t how_of(const char *text)
     return chosen_error > 0 ? HOW_ERROR : HOW_NOT;
 }
 
+/* The first object is the program. */
+static int find_program(struct dl_phdr_info *object, size_t size, void *user)
+{
+    (void)size;
+    (void)user;
+    for (size_t i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+        if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_X)) continue;
+        program_begin = object->dlpi_addr + segment->p_vaddr;
+        program_bytes = segment->p_memsz;
+    }
+    return 1;
+}
+
 /* What does not begin with our own calls: all of it is by number, past every wrapper. */
 __attribute__((constructor)) static void take_orders(void)
 {
     char how[16];
     const char *orders = getenv("FAILING_CALLS"), *log = getenv("FAILING_CALLS_LOG");
+    const char *in = getenv("FAILING_CALLS_IN");
+    if (in && strcmp(in, program_invocation_short_name) != 0) return;
+    own_pid = getpid();
+    (void)dl_iterate_phdr(find_program, NULL);
     if (orders && sscanf(orders, "%63s %lu %15s", target, &wanted, how) == 3) chosen = how_of(how);
     if (log) {
         int fd = (int)syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -169,7 +192,8 @@ static how_t strike(const char *call, int fd, bool by_kind, size_t amount, const
     how_t how = HOW_NOT;
     char sign = ' ';
     if (log_fd < 0 && chosen == HOW_NOT) return HOW_NOT;
-    (void)snprintf(name, sizeof name, "%s%s%s", call, by_kind ? "/" : "", by_kind ? kind_of(fd) : "");
+    (void)snprintf(name, sizeof name, "%s%s%s%s", getpid() == own_pid ? "" : "child:", call,
+                   by_kind ? "/" : "", by_kind ? kind_of(fd) : "");
     if (chosen != HOW_NOT && strcmp(name, target) == 0 && atomic_fetch_add(&seen, 1) + 1 == wanted) {
         how = chosen;
         sign = '!';
@@ -404,6 +428,7 @@ ON_FD(shutdown, (int fd, int end), (fd, end))
 ON_FD(fstat, (int fd, struct stat *to), (fd, to))
 ON_FD(ftruncate64, (int fd, off64_t size), (fd, size))
 ON_FD(fsync, (int fd), (fd))
+ON_FD(dup2, (int fd, int as), (fd, as))
 ON_FD(fdatasync, (int fd), (fd))
 ON_FD(flock, (int fd, int how_to), (fd, how_to))
 ON_FD(tcflush, (int fd, int which), (fd, which))
@@ -444,6 +469,7 @@ BY_NAME(renameat, (int from_dir, const char *from, int to_dir, const char *to), 
 BY_NAME(unlink, (const char *path), (path))
 BY_NAME(unlinkat, (int dir, const char *path, int flags), (dir, path, flags))
 BY_NAME(execv, (const char *path, char *const arguments[]), (path, arguments))
+BY_NAME(execvp, (const char *name, char *const arguments[]), (name, arguments))
 PLAIN(pid_t, -1, fork, -1, false, (void), ())
 PLAIN(pid_t, -1, waitpid, -1, false, (pid_t child, int *status, int options), (child, status, options))
 PLAIN(void *, MAP_FAILED, mmap, fd, false,
@@ -469,3 +495,22 @@ PLAIN(int, chosen_error, pthread_create, -1, false,
       (pthread_t *restrict thread, const pthread_attr_t *restrict attributes, void *(*begin)(void *),
        void *restrict user),
       (thread, attributes, begin, user))
+
+/* Nothing is kept here that was not asked of the next malloc, so that whoever frees it knows it: with a sanitizer in the
+ * program that is the sanitizer's, which need not know of us, and still finds what leaks when a call fails. */
+#define MEMORY(type, name, parameters, arguments)                                 \
+    type name parameters                                                          \
+    {                                                                             \
+        NEXT(name)                                                                \
+        const bool is_own = (uintptr_t)CALLER - program_begin < program_bytes;    \
+        const how_t how = is_own ? strike(#name, -1, false, 0, CALLER) : HOW_NOT; \
+        if (how == HOW_ERROR) return NULL;                                        \
+        type result = next arguments;                                             \
+        AFTER(how);                                                               \
+        return result;                                                            \
+    }
+
+MEMORY(void *, malloc, (size_t size), (size))
+MEMORY(void *, calloc, (size_t count, size_t size), (count, size))
+MEMORY(void *, realloc, (void *old, size_t size), (old, size))
+MEMORY(char *, strdup, (const char *text), (text))

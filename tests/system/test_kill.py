@@ -110,10 +110,9 @@ class Firmware:
 
 
 @pytest.fixture(scope='module')
-def made(torturer, program, pki, tmp_path_factory):
+def made(torturer, program):
     """What the subjects need: an authority, and a server with a signed image of the daemon under another version."""
     torturer.version = subprocess.run([program, '--version'], capture_output=True, text=True, check=True).stdout.split()[1]
-    torturer.signer = update_server.Signer(tmp_path_factory.mktemp('signer'))
     torturer.server = update_server.UpdateServer()
     with open(program, 'rb') as file:
         image = file.read().replace(torturer.version.encode(), b'9.9.9')

@@ -6,6 +6,7 @@ one again (4: the errno, or "short" and the like)."""
 
 import contextlib
 import errno
+import functools
 import json
 import os
 import random
@@ -16,9 +17,11 @@ import zlib
 
 import pytest
 
+import flash_image
 import modem
 import servers
 import torture
+import update_server
 from test_names import Question
 
 pytestmark = pytest.mark.torture
@@ -432,8 +435,107 @@ def by_line(run, *more, theirs=None):
     run.detach()
 
 
+class Items:
+    """The two items of the partition client_cert, which are to be replaced. Each is the old one or the new one, whole; both
+    are, as soon as the next daemon had a look at them; and nothing else is left by then."""
+
+    def __init__(self, run, may_be_half):
+        self.may_be_half = may_be_half  # a flash that the host may go on to write
+        self.folder = run.state / 'certificates'
+        self.pem = run.torturer.pki.cert('client').read_bytes()
+        self.is_new = False      # which was said
+        self.old, self.new = self.image(b'# old\n'), self.image(b'# new\n')
+        self.folder.mkdir(mode=0o700, parents=True)
+        for number in range(2):
+            self.path(number).write_bytes(b'# old\n' + self.pem)
+        run.checks.append(self.are_whole)
+        run.afterwards.append(lambda: self.are_one(run))
+
+    def path(self, number):
+        return self.folder / f'client_cert.{number}.pem'
+
+    def image(self, mark):
+        return flash_image.partition(*((flash_image.CERT, number, mark + self.pem) for number in range(2)))
+
+    def are_whole(self):
+        for number in range(2):
+            text = self.path(number).read_bytes()
+            assert text in [b'# new\n' + self.pem] + [b'# old\n' + self.pem] * (not self.is_new), text
+
+    def are_one(self, run):
+        host = run.next()
+        self.are_whole()
+        assert self.path(0).read_bytes() == self.path(1).read_bytes(), 'one is old and one is new'
+        names = {path.name for path in self.folder.iterdir()}
+        left = {'client_cert.bin'} if self.may_be_half and not self.is_new else set()
+        assert names <= {self.path(0).name, self.path(1).name} | left, names
+        if not left:
+            assert self.read(host) in [self.new] + [self.old] * (not self.is_new)
+
+    @staticmethod
+    def read(host):
+        head = b'+SYSFLASH:%d,' % flash_image.BYTES
+        host.write(b'AT+SYSFLASH=2,"client_cert",0,%d\r\n' % flash_image.BYTES)
+        while not host.pending.startswith(head):
+            if b'ERROR\r\n' in host.pending:
+                raise torture.Trouble('it is not read')
+            assert host.read(torture.PATIENCE_S), f'{bytes(host.pending)} is the answer to a read'
+        host.take(len(head))
+        data = host.take(flash_image.BYTES)
+        host.expect(b'OK')
+        return data
+
+
+def sysflash(run):
+    """A partition of certificates is read, erased, written in two pieces, and read again."""
+    items = Items(run, may_be_half=True)
+    half = flash_image.BYTES // 8
+    run.start()
+    host = run.open()
+    if not host:
+        return
+    assert items.read(host) == items.old
+    host.do('AT+SYSFLASH=0,"client_cert"')
+    for at, piece in ((0, items.new[:half]), (half, items.new[half:])):
+        host.write(b'AT+SYSFLASH=1,"client_cert",%d,%d\r\n' % (at, len(piece)))
+        host.expect(b'>')
+        host.write(piece)
+        host.expect(b'OK')
+    items.is_new = True
+    assert items.read(host) == items.new
+    run.detach()
+
+
+@functools.cache
+def signature(signer, image):
+    return signer.sign(image)
+
+
+def update(run):
+    """A partition of certificates comes from a server, which is asked for its newest version before."""
+    items = Items(run, may_be_half=False)
+    run.spare = 1  # libuv keeps one from the first update on
+    served = update_server.UpdateServer()
+    run.stack.callback(served.close)
+    served.files = {'client_cert.bin': items.new, 'client_cert.bin.sig': signature(run.torturer.signer, items.new)}
+    host = join(run, '--ota-url', f'http://127.0.0.1:{served.port}', '--ota-key', run.torturer.signer.public)
+    if not host:
+        return
+    run.checks.append(lambda: run.wait_until(lambda: not run.children(), 'espat-fetch ends'))
+    host.write(b'AT+CIUPDATE=0,,"client_cert"\r\n')
+    host.expect(b'OK')
+    items.is_new = True
+    run.detach()
+
+
+def fetch(run):
+    """An update of which the program fails that brings it."""
+    run.victim, run.messages = 'espat-fetch', ()
+    update(run)
+
+
 SCENARIOS = [opened, several, settings, tcp, udp, server, passthrough, tls, tls_server, names, station, tcp_port, unix_port,
-             stdio, serial]
+             stdio, serial, sysflash, update, fetch]
 
 
 # ---- what is played
@@ -446,6 +548,9 @@ FOUND = {
     'tcp': [('connect/stream', errno.EINTR)],
     'tls_server': [('openat', errno.EINTR)],
     'station': [('send/raw', errno.EINTR)],
+    'update': [('pread/file', 'one')],
+    'fetch': [('write/stream', errno.EINTR)],
+    'sysflash': [('fcntl/folder', errno.EMFILE)],
     'stdio': [('openat', errno.EINTR), ('read/stream', errno.ENOMEM)],
     'unix_port': [('read/stream', errno.ENOMEM), ('writev/stream', errno.ENOBUFS)],
 }
@@ -475,7 +580,7 @@ def test_each_call_fails_once(torturer, scenario, figure):
         pytest.fail(f'with no fault at all: {wrong}', pytrace=False)
     calls = clean.calls()
     # Every daemon starts in the same way, which one scenario for each way to start is enough for.
-    first = 0 if scenario in (opened, several, tcp_port, unix_port, stdio, serial) else begins(calls)
+    first = 0 if scenario in (opened, several, tcp_port, unix_port, stdio, serial, fetch) else begins(calls)
     faults = torture.plan(calls, first)
     every = len(faults)
     if len(words) == 4:
