@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "daemon.h"
+#include "report.h"
 #include "transport.h"
 
 /* The engine's text in two pieces, and between them each payload in up to two. */
@@ -44,7 +45,10 @@ bool espat_transport_open(espat_transport_t *t, struct espat_modem *modem)
     }
     if (d->options.path) {
         t->path = espat_options_path(&d->options, t->index);
-        if (!t->path) return false;
+        if (!t->path) {
+            espat_report_line("cannot open %s: no memory", d->options.path);
+            return false;
+        }
     }
     return t->kind->open(t);
 }

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Every system call of the daemon fails once: it goes on as if nothing had been, or says what it could not do.
 
-ESPAT_TORTURE=all plays every fault; else a choice, the same one each time. ESPAT_TORTURE="tcp read/terminal 7 4" plays that
+ESPAT_TORTURE=all plays every fault, ESPAT_TORTURE=memory those of memory alone; else a choice, the same one each time. ESPAT_TORTURE="tcp read/terminal 7 4" plays that
 one again (4: the errno, or "short" and the like)."""
 
+import collections
 import contextlib
 import errno
 import functools
@@ -556,10 +557,27 @@ FOUND = {
 }
 
 
-def choose(scenario, faults):
-    """A share of the faults that is the same in each run, and other ones in each scenario."""
+def first_of_memory(calls, faults, known):
+    """Of the faults of memory the first at each place of the program that no scenario before had; `known` holds those."""
+    counts, first = collections.Counter(), []
+    places = {}
+    for call in calls:
+        counts[call.name] += 1
+        places[call.name, counts[call.name]] = call.caller
+    for fault in faults:
+        place = places[fault.call, fault.k]
+        if fault.call in torture.MEMORY and place not in known:
+            known.add(place)
+            first.append(fault)
+    return first
+
+
+def choose(scenario, faults, calls, known):
+    """A share of the faults that is the same in each run, and other ones in each scenario; and each place that asks for
+    memory in one scenario."""
     name = scenario.__name__
     found = [fault for fault in faults if (fault.call, fault.how) in FOUND.get(name, [])]
+    found += [fault for fault in first_of_memory(calls, faults, known) if fault not in found]
     others = sorted(set(faults) - set(found), key=lambda fault: zlib.crc32(f'{name} {fault}'.encode()))
     return found + others[:SHARE]
 
@@ -585,8 +603,10 @@ def test_each_call_fails_once(torturer, scenario, figure):
     every = len(faults)
     if len(words) == 4:
         faults = [torture.Fault(words[1], int(words[2]), int(words[3]) if words[3].isdigit() else words[3])]
+    elif CHOICE == 'memory':
+        faults = [fault for fault in faults if fault.call in torture.MEMORY]
     elif CHOICE != 'all':
-        faults = choose(scenario, faults)
+        faults = choose(scenario, faults, calls, torturer.places_of_memory)
     failures, missed, aborted, refused, gone = [], 0, 0, 0, 0
     for fault in faults:
         run, wrong = torturer.play(scenario, fault, clean)

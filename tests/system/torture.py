@@ -34,6 +34,8 @@ LATE = ('late',)
 BUSY = (errno.EINTR, errno.EAGAIN)
 DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 DISK = (errno.EIO, errno.ENOSPC)
+# What the program itself asks for; not what libraries do.
+MEMORY = ('malloc', 'calloc', 'realloc', 'strdup')
 
 # By function, or by function and what its descriptor is, which counts more. Only what Linux may say of it: a terminal's
 # EIO, say, means that nobody has it open, and flags of a descriptor can always be had.
@@ -131,10 +133,7 @@ FAULTS = {
     'getifaddrs': (errno.ENOMEM, errno.EMFILE),
     'if_nametoindex': (errno.EMFILE,),
     'pthread_create': (errno.EAGAIN,),
-    'malloc': (errno.ENOMEM,),
-    'calloc': (errno.ENOMEM,),
-    'realloc': (errno.ENOMEM,),
-    'strdup': (errno.ENOMEM,),
+    **dict.fromkeys(MEMORY, (errno.ENOMEM,)),
 }
 
 # These must not be seen by anybody: the call is made again, or the rest is read or written.
@@ -474,6 +473,7 @@ class Torturer:
     def __init__(self, program, library, folder):
         self.program, self.library, self.folder = program, library, folder
         self.number = 0
+        self.places_of_memory = set()  # that were played
 
     def run(self, scenario, fault=None):
         self.number += 1
