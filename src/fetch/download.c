@@ -10,12 +10,25 @@
 #define SIGNATURE_BYTES 64
 #define TARGET_CHARS    700
 
+static bool write_all(int fd, const void *p, size_t n)
+{
+    const uint8_t *at = p;
+    while (n > 0) {
+        ssize_t written = write(fd, at, n);
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) return false;
+        at += written;
+        n -= (size_t)written;
+    }
+    return true;
+}
+
 static void say(const espat_download_t *d, const char *word, const char *text)
 {
     char line[300];
     int n = snprintf(line, sizeof line, "%s%s%.250s\n", word, *text ? " " : "", text);
-    /* One write, so that the daemon never sees half of it; a daemon that is gone ends us by itself. */
-    if (n > 0 && write(d->report_fd, line, (size_t)n) != n) exit(1);
+    /* A daemon that is gone ends us by itself. */
+    if (n > 0 && !write_all(d->report_fd, line, (size_t)n)) exit(1);
 }
 
 bool espat_download_fail(const espat_download_t *d, const char *why)
@@ -107,14 +120,7 @@ static const char *body_piece(void *user, const uint8_t *p, size_t n)
         for (size_t i = 0; i < n && d->written + i < d->magic_size; i++)
             if (p[i] != d->magic[d->written + i]) return "wrong magic: it is no such image";
     d->written += n;
-    while (n > 0) {
-        ssize_t written = write(d->fd, p, n);
-        if (written < 0 && errno == EINTR) continue;
-        if (written < 0) return strerror(errno);
-        p += written;
-        n -= (size_t)written;
-    }
-    return NULL;
+    return write_all(d->fd, p, n) ? NULL : strerror(errno);
 }
 
 static bool get_file(espat_download_t *d, int fd, const char *ending,

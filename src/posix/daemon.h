@@ -40,6 +40,7 @@ typedef struct espat_daemon {
     int signal;                         /* that came while it was restarting; 0: none */
     int status;                         /* to exit with */
     uint8_t buffer[ESPAT_BUFFER_BYTES]; /* of whoever reads; its content lives for one call */
+    uint8_t aside[ESPAT_BUFFER_BYTES];  /* that content, for who needs it longer */
 } espat_daemon_t;
 
 /* Runs modems as the options say until a signal or the end of their input. Returns the exit status. */

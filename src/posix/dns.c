@@ -30,6 +30,7 @@ typedef struct espat_dns_channel {
     size_t server_count; /* 0: the system's */
     espat_ip_t servers[ESPAT_DNS_SERVERS];
     unsigned questions;
+    bool deaf;      /* no memory or descriptor: it has a socket that is not watched */
     unsigned calls; /* of c-ares that have not returned: it may be calling us, and must stay */
     uv_timer_t timer;
     espat_dns_socket_t *sockets;
@@ -84,6 +85,10 @@ static void destroy(espat_dns_channel_t *channel)
 /* c-ares has returned. A channel that nobody needs goes. */
 static void leave(espat_dns_channel_t *channel)
 {
+    if (channel->calls == 1 && channel->deaf) { /* an answer would not be heard */
+        channel->deaf = false;
+        ares_cancel(channel->ares);
+    }
     if (--channel->calls > 0) return;
     if (channel->questions == 0 || channel->dns->closed)
         destroy(channel);
@@ -122,14 +127,15 @@ static void socket_changed(void *user, ares_socket_t fd, int readable, int writa
     }
     if (!s) {
         s = calloc(1, sizeof *s);
-        if (!s) return; /* the question runs into its time limit */
-        s->channel = channel;
-        s->fd = fd;
-        s->watch = espat_watch_new(channel->dns->loop, fd, ready, s);
-        if (!s->watch) {
+        espat_watch_t *watch = s ? espat_watch_new(channel->dns->loop, fd, ready, s) : NULL;
+        if (!watch) {
             free(s);
+            channel->deaf = true;
             return;
         }
+        s->channel = channel;
+        s->fd = fd;
+        s->watch = watch;
         s->next = channel->sockets;
         channel->sockets = s;
     }

@@ -16,11 +16,24 @@ static bool say(char why[ESPAT_IMAGE_WHY_CHARS], const char *text)
     return false;
 }
 
+/* How many bytes the file has, and at most room of them. */
+static size_t read_from(int fd, uint8_t *to, size_t room)
+{
+    size_t size = 0;
+    while (size < room) {
+        ssize_t n = pread(fd, to + size, room - size, (off_t)size);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) break;
+        size += (size_t)n;
+    }
+    return size;
+}
+
 static const char *check_signature(const espat_image_t *image, const uint8_t *p, size_t size)
 {
     uint8_t signature[ESPAT_SIGNATURE_BYTES + 1];
     if (!image->key_file) return NULL;
-    if (pread(image->signature_fd, signature, sizeof signature, 0) != ESPAT_SIGNATURE_BYTES)
+    if (read_from(image->signature_fd, signature, sizeof signature) != ESPAT_SIGNATURE_BYTES)
         return "the signature does not have 64 bytes";
     return espat_signature_check(image->key_file, signature, p, size);
 }

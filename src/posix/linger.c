@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "linger.h"
+#include "report.h"
 #include "watch.h"
 
 /* What was accepted for sending may still leave for this time, unless AT+CIPTCPOPT says another. SO_LINGER itself
@@ -129,17 +130,21 @@ static bool keep(espat_linger_t *linger, espat_wire_t *wire, int32_t seconds, bo
 void espat_linger_take(espat_linger_t *linger, espat_wire_t *wire, int32_t seconds)
 {
     int unsent = 0;
+    bool lost = false;
     if (seconds == 0) cut_off(wire);
     if (seconds != 0 && count(linger) < COUNT_MAX) {
         bool flushed = espat_wire_finish(wire) == 0;
         if (!flushed && errno == EAGAIN) {
             if (keep(linger, wire, seconds, false)) return;
+            lost = true;
         } else if (flushed && ioctl(wire->fd, SIOCOUTQ, &unsent) == 0 && unsent > 0 &&
                    shutdown(wire->fd, SHUT_WR) == 0) {
             if (keep(linger, wire, seconds, true)) return;
+            lost = true;
         }
     }
     espat_wire_close(wire);
+    if (lost) espat_report_line("no memory: what a closed link had still to send may be lost");
 }
 
 void espat_linger_init(espat_linger_t *linger, uv_loop_t *loop, uint8_t *buffer)

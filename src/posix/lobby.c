@@ -102,6 +102,8 @@ void espat_lobby_admit(espat_lobby_t *lobby, const espat_wire_t *wire, const esp
     if (!watch) {
         free(guest);
         espat_wire_close(&mine);
+        espat_trace_text(&lobby->modem->daemon->trace, lobby->modem->index, '*',
+                         "a client is turned away: no memory or descriptor");
         return;
     }
     guest->lobby = lobby;

@@ -91,9 +91,21 @@ static void done(uv_work_t *request, int status)
     free_work(w);
 }
 
+/* 0, or libuv's error. The folder is never left out: without it a partition would look empty. */
+static int start(work_t *w, espat_daemon_t *d)
+{
+    w->state_fd = -1;
+    if (d->folder.dir_fd >= 0) {
+        w->state_fd = fcntl(d->folder.dir_fd, F_DUPFD_CLOEXEC, 0);
+        if (w->state_fd < 0) return uv_translate_sys_error(errno);
+    }
+    return uv_queue_work(&d->loop, &w->request, work, done);
+}
+
 void espat_provision_act(espat_provision_t *p, const espat_action_flash_t *action)
 {
-    const espat_daemon_t *d = p->modem->daemon;
+    espat_daemon_t *d = p->modem->daemon;
+    int error = UV_ENOMEM;
     work_t *w = action->size <= ESPAT_PKI_BYTES && action->offset <= ESPAT_PKI_BYTES - action->size
                     ? calloc(1, sizeof *w)
                     : NULL;
@@ -103,14 +115,16 @@ void espat_provision_act(espat_provision_t *p, const espat_action_flash_t *actio
         w->action = *action;
         (void)strncpy(w->partition, action->partition, ESPAT_PARTITION_CHARS);
         if (action->work == ESPAT_FLASH_WRITE) memcpy(w->data, action->data, action->size);
-        w->state_fd = d->folder.dir_fd >= 0 ? fcntl(d->folder.dir_fd, F_DUPFD_CLOEXEC, 0) : -1;
-        w->next = p->running;
-        p->running = w;
-        if (uv_queue_work(&p->modem->daemon->loop, &w->request, work, done) == 0) return;
-        p->running = w->next;
+        error = start(w, d);
+        if (!error) {
+            w->next = p->running;
+            p->running = w;
+            return;
+        }
         free_work(w);
     }
-    espat_trace_text(&d->trace, p->modem->index, '*', "no memory to work on %s", action->partition);
+    espat_trace_text(&d->trace, p->modem->index, '*', "cannot work on %s: %s", action->partition,
+                     uv_strerror(error));
     answer(p, action->serial, false, NULL);
 }
 

@@ -41,7 +41,10 @@ bool espat_store_open(espat_store_t *store, struct espat_modem *modem)
     if (!d->folder.path) return true;
     size_t size = strlen(d->folder.path) + 16;
     store->path = malloc(size);
-    if (!store->path) return false;
+    if (!store->path) {
+        espat_report_line("cannot keep settings: no memory");
+        return false;
+    }
     if (d->options.count == 1) {
         (void)snprintf(store->path, size, "%s", d->folder.path);
         store->dir_fd = fcntl(d->folder.dir_fd, F_DUPFD_CLOEXEC, 0);

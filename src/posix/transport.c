@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "daemon.h"
+#include "report.h"
 #include "transport.h"
 
 /* The engine's text in two pieces, and between them each payload in up to two. */
@@ -44,7 +45,10 @@ bool espat_transport_open(espat_transport_t *t, struct espat_modem *modem)
     }
     if (d->options.path) {
         t->path = espat_options_path(&d->options, t->index);
-        if (!t->path) return false;
+        if (!t->path) {
+            espat_report_line("cannot open %s: no memory", d->options.path);
+            return false;
+        }
     }
     return t->kind->open(t);
 }
@@ -137,6 +141,12 @@ static void count_arrived(espat_transport_t *t, size_t n, size_t pending)
     pace(t, espat_pacing_wait_ms(&t->rx_pace, pending - n, now));
 }
 
+/* The kernel has no buffer now. The line is as it was, and the loop will say again that it is ready. */
+static bool is_short_of_memory(int error)
+{
+    return error == ENOMEM || error == ENOBUFS;
+}
+
 /* ---------------------------------------------------------------- host to modem */
 
 static void ready(void *user, int events)
@@ -192,7 +202,7 @@ void espat_transport_read(espat_transport_t *t)
             end = 0;
             break;
         } else if (errno != EINTR) {
-            if (errno != EAGAIN) end = errno;
+            if (errno != EAGAIN && !is_short_of_memory(errno)) end = errno;
             break;
         }
     }
@@ -230,7 +240,8 @@ static size_t write_pieces(espat_transport_t *t, const espat_span_t *pieces, siz
         written = writev(t->out_fd, vector, count);
     } while (written < 0 && errno == EINTR);
     if (written < 0) {
-        if (errno != EAGAIN && errno != ENOMEM) { /* of a terminal: the kernel has no buffer now */
+        if (!t->out ||
+            (errno != EAGAIN && !is_short_of_memory(errno))) { /* no t->out: nothing would say when */
             t->kind->ended(t, errno);
             return 0;
         }

@@ -163,12 +163,10 @@ static void opener_ready(void *user, int events)
 static void pty_was_read(espat_transport_t *t, uint8_t *p, size_t n)
 {
     if (!event_waits) return;
-    uint8_t *copy = malloc(n);
-    if (!copy) return; /* a host that has just come may miss an answer */
-    memcpy(copy, p, n);
+    uint8_t *aside = t->daemon->aside;
+    memcpy(aside, p, n);
     read_openers(t->daemon);
-    memcpy(p, copy, n);
-    free(copy);
+    memcpy(p, aside, n);
 }
 
 /* A hang-up, too, wakes who waits for room. */
@@ -189,10 +187,11 @@ static void pty_ended(espat_transport_t *t, int error)
 
 /* ---------------------------------------------------------------- the link */
 
-/* Puts a symlink at t->path. A symlink to some other terminal is what an earlier run left behind. */
+/* Puts a symlink at t->path. A symlink to some other terminal is what an earlier run left behind: it is removed before
+ * ours is made, so that a process that is killed at any moment leaves nothing but such a link. */
 static bool make_link(const espat_transport_t *t)
 {
-    char target[64], temporary[4096];
+    char target[64];
     ssize_t n = readlink(t->path, target, sizeof target - 1);
     if (n >= 0) {
         target[n] = '\0';
@@ -201,21 +200,15 @@ static bool make_link(const espat_transport_t *t)
                               t->path, target);
             return false;
         }
-        if (strcmp(target, t->u.pty.slave) != 0 && access(target, F_OK) == 0)
+        if (strcmp(target, t->u.pty.slave) == 0) return true;
+        if (access(target, F_OK) == 0)
             espat_report_line("%s was a link to %s and is now ours", t->path, target);
     } else if (errno == EINVAL) {
         espat_report_line("%s exists and is no link: remove it, or name another one", t->path);
         return false;
     }
-    int size = snprintf(temporary, sizeof temporary, "%s.%ld.new", t->path, (long)getpid());
-    if (size < 0 || (size_t)size >= sizeof temporary)
-        errno = ENAMETOOLONG;
-    else if (symlink(t->u.pty.slave, temporary) == 0) {
-        if (rename(temporary, t->path) == 0) return true;
-        int error = errno;
-        (void)unlink(temporary);
-        errno = error;
-    }
+    if ((n < 0 || unlink(t->path) == 0 || errno == ENOENT) && symlink(t->u.pty.slave, t->path) == 0)
+        return true;
     espat_report_line("cannot make the link %s: %s", t->path, strerror(errno));
     return false;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "daemon.h"
+#include "open_file.h"
 #include "report.h"
 #include "serial_line.h"
 #include "transport.h"
@@ -61,7 +62,7 @@ static void serial_flow(espat_transport_t *t, bool taken)
 
 static bool serial_open(espat_transport_t *t)
 {
-    int fd = open(t->path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    int fd = espat_open_file(AT_FDCWD, t->path, O_RDWR | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) {
         const char *hint = errno == EACCES ? "; its group (dialout on Debian) may open it" : "";
         espat_report_line("cannot open %s: %s%s", t->path, strerror(errno), hint);

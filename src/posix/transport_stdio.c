@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "daemon.h"
+#include "open_file.h"
 #include "report.h"
 #include "transport.h"
 
@@ -25,7 +26,7 @@ static int unblocked(int fd, int mode, int *flags)
     if (S_ISCHR(file.st_mode) || S_ISFIFO(file.st_mode)) {
         char path[32];
         (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-        int own = open(path, mode | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        int own = espat_open_file(AT_FDCWD, path, mode | O_NONBLOCK | O_NOCTTY);
         if (own >= 0) return own;
     }
     if (S_ISREG(file.st_mode)) return fd; /* never blocks for long */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon.h"
+#include "fetch_path.h"
 #include "image.h"
 #include "pki.h"
 #include "progress.h"
@@ -305,7 +306,8 @@ static bool open_files(job_t *job)
 void espat_updater_start(espat_updater_t *u, const espat_action_update_t *action)
 {
     espat_daemon_t *d = u->modem->daemon;
-    espat_updater_stop(u); /* the engine runs one at a time; be safe */
+    espat_updater_stop(u);                                  /* the engine runs one at a time; be safe */
+    if (!d->fetch_path) d->fetch_path = espat_fetch_path(); /* there may have been no memory for it */
     job_t *job = calloc(1, sizeof *job);
     if (!job) {
         const espat_event_t event = {

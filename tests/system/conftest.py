@@ -252,11 +252,11 @@ def pki(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def torturer(program, pki, tmp_path_factory):
+def torturer(program, pki, signer, tmp_path_factory):
     library = os.environ.get('ESPAT_FAILING_CALLS')
     assert library, 'ESPAT_FAILING_CALLS must name the module that is made of failing_calls.c'
     made = torture.Torturer(program, library, tmp_path_factory.mktemp('torture'))
-    made.pki = pki
+    made.pki, made.signer = pki, signer
     return made
 
 

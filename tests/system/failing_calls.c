@@ -2,11 +2,12 @@
 /* To be preloaded into the daemon: makes one of its system calls fail once, come short, or be the last thing it does.
  *
  *   FAILING_CALLS=<call> <k> <how>   the k-th time that <call> is made; unset: none
+ *   FAILING_CALLS_IN=<program>       not for this process, but for those of that name that come of it
  *   FAILING_CALLS_LOG=<file>         a line for each call: its name, its descriptor, who made it; a '!' begins that of the
  *                                    call that was struck, a '=' that of one that could not be made short
  *
  * <call> is what the log names: the function, and for most that work on a descriptor what that is ("read/terminal",
- * "close/file"). <how> is an errno as a number, or
+ * "close/file"); "child:" begins what a fork does before it becomes another program. <how> is an errno as a number, or
  *
  *   short   all but one of the bytes are read or written
  *   one     one byte is
@@ -15,12 +16,14 @@
  *   after   the process is killed after the call
  *   late    the call is made a moment later
  *
- * Only libraries and programs that ask the C library are seen; what it asks itself, malloc's memory say, is not. */
+ * Only libraries and programs that ask the C library are seen; what it asks itself, malloc's memory say, is not. Of
+ * malloc, calloc, realloc and strdup only those of the program are: what a library does without memory is its own. */
 #define _GNU_SOURCE /* NOLINT(bugprone-reserved-identifier): the C library's own switch */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <link.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -68,6 +71,8 @@ static how_t chosen;
 static int chosen_error;
 static atomic_ulong seen;
 static int log_fd = -1;
+static pid_t own_pid;
+static uintptr_t program_begin, program_bytes; /* its code */
 
 /* ---------------------------------------------------------------- the orders */
 
@@ -84,11 +89,29 @@ static how_t how_of(const char *text)
     return chosen_error > 0 ? HOW_ERROR : HOW_NOT;
 }
 
+/* The first object is the program. */
+static int find_program(struct dl_phdr_info *object, size_t size, void *user)
+{
+    (void)size;
+    (void)user;
+    for (size_t i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+        if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_X)) continue;
+        program_begin = object->dlpi_addr + segment->p_vaddr;
+        program_bytes = segment->p_memsz;
+    }
+    return 1;
+}
+
 /* What does not begin with our own calls: all of it is by number, past every wrapper. */
 __attribute__((constructor)) static void take_orders(void)
 {
     char how[16];
     const char *orders = getenv("FAILING_CALLS"), *log = getenv("FAILING_CALLS_LOG");
+    const char *in = getenv("FAILING_CALLS_IN");
+    if (in && strcmp(in, program_invocation_short_name) != 0) return;
+    own_pid = getpid();
+    (void)dl_iterate_phdr(find_program, NULL);
     if (orders && sscanf(orders, "%63s %lu %15s", target, &wanted, how) == 3) chosen = how_of(how);
     if (log) {
         int fd = (int)syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -169,7 +192,8 @@ static how_t strike(const char *call, int fd, bool by_kind, size_t amount, const
     how_t how = HOW_NOT;
     char sign = ' ';
     if (log_fd < 0 && chosen == HOW_NOT) return HOW_NOT;
-    (void)snprintf(name, sizeof name, "%s%s%s", call, by_kind ? "/" : "", by_kind ? kind_of(fd) : "");
+    (void)snprintf(name, sizeof name, "%s%s%s%s", getpid() == own_pid ? "" : "child:", call,
+                   by_kind ? "/" : "", by_kind ? kind_of(fd) : "");
     if (chosen != HOW_NOT && strcmp(name, target) == 0 && atomic_fetch_add(&seen, 1) + 1 == wanted) {
         how = chosen;
         sign = '!';
@@ -253,7 +277,7 @@ static size_t cut_pieces(struct iovec *to, const struct iovec *pieces, size_t co
 #define BY_NAME(name, parameters, arguments) PLAIN(int, -1, name, -1, false, parameters, arguments)
 
 /* One that moves bytes between a descriptor and one place. `amount` is what it would move. */
-#define BYTES(name, amount, parameters, ...)                                          \
+#define TRANSFER(name, amount, parameters, ...)                                       \
     ssize_t name parameters                                                           \
     {                                                                                 \
         NEXT(name)                                                                    \
@@ -267,19 +291,20 @@ static size_t cut_pieces(struct iovec *to, const struct iovec *pieces, size_t co
         return result;                                                                \
     }
 
-BYTES(read, waiting(fd, n), (int fd, void *to, size_t n), fd, to, n)
-BYTES(pread, n, (int fd, void *to, size_t n, off_t at), fd, to, n, at)
-BYTES(pread64, n, (int fd, void *to, size_t n, off64_t at), fd, to, n, at)
-BYTES(recv, waiting(fd, n), (int fd, void *to, size_t n, int flags), fd, to, n, flags)
-BYTES(recvfrom, waiting(fd, n),
-      (int fd, void *restrict to, size_t n, int flags, struct sockaddr *restrict from,
-       socklen_t *restrict size),
-      fd, to, n, flags, from, size)
-BYTES(write, n, (int fd, const void *from, size_t n), fd, from, n)
-BYTES(pwrite64, n, (int fd, const void *from, size_t n, off64_t at), fd, from, n, at)
-BYTES(send, n, (int fd, const void *from, size_t n, int flags), fd, from, n, flags)
-BYTES(sendto, n, (int fd, const void *from, size_t n, int flags, const struct sockaddr *to, socklen_t size),
-      fd, from, n, flags, to, size)
+TRANSFER(read, waiting(fd, n), (int fd, void *to, size_t n), fd, to, n)
+TRANSFER(pread, n, (int fd, void *to, size_t n, off_t at), fd, to, n, at)
+TRANSFER(pread64, n, (int fd, void *to, size_t n, off64_t at), fd, to, n, at)
+TRANSFER(recv, waiting(fd, n), (int fd, void *to, size_t n, int flags), fd, to, n, flags)
+TRANSFER(recvfrom, waiting(fd, n),
+         (int fd, void *restrict to, size_t n, int flags, struct sockaddr *restrict from,
+          socklen_t *restrict size),
+         fd, to, n, flags, from, size)
+TRANSFER(write, n, (int fd, const void *from, size_t n), fd, from, n)
+TRANSFER(pwrite64, n, (int fd, const void *from, size_t n, off64_t at), fd, from, n, at)
+TRANSFER(send, n, (int fd, const void *from, size_t n, int flags), fd, from, n, flags)
+TRANSFER(sendto, n,
+         (int fd, const void *from, size_t n, int flags, const struct sockaddr *to, socklen_t size), fd, from,
+         n, flags, to, size)
 
 #define VECTOR(name, amount)                                                      \
     ssize_t name(int fd, const struct iovec *pieces, int count)                   \
@@ -365,8 +390,9 @@ int connect(int fd, const struct sockaddr *to, socklen_t size)
         return result;                                         \
     }
 
-int open(const char *path, int flags, ...) OPEN(open, path) int open64(const char *path, int flags, ...)
-    OPEN(open64, path) int openat(int dir, const char *path, int flags, ...) OPEN(openat, dir, path)
+int open(const char *path, int flags, ...) OPEN(open, path)
+int open64(const char *path, int flags, ...) OPEN(open64, path)
+int openat(int dir, const char *path, int flags, ...) OPEN(openat, dir, path)
 
 /* Whatever stands behind the request is passed on as one word. */
 #define WITH_ONE_MORE(function, name, type, condition)                               \
@@ -384,176 +410,73 @@ int open(const char *path, int flags, ...) OPEN(open, path) int open64(const cha
         return result;                                                               \
     }
 
-    /* Reading and setting flags cannot fail. */
-    WITH_ONE_MORE(fcntl, "fcntl", int, request == F_DUPFD || request == F_DUPFD_CLOEXEC) WITH_ONE_MORE(
-        fcntl64, "fcntl", int,
-        request == F_DUPFD || request == F_DUPFD_CLOEXEC) WITH_ONE_MORE(ioctl, "ioctl", unsigned long, true)
+/* Reading and setting flags cannot fail. */
+WITH_ONE_MORE(fcntl, "fcntl", int, request == F_DUPFD || request == F_DUPFD_CLOEXEC)
+WITH_ONE_MORE(fcntl64, "fcntl", int, request == F_DUPFD || request == F_DUPFD_CLOEXEC)
+WITH_ONE_MORE(ioctl, "ioctl", unsigned long, true)
 
-        PLAIN(int, -1, accept4, fd, true,
-              (int fd, struct sockaddr *restrict from, socklen_t *restrict size, int flags),
-              (fd, from, size, flags)) ON_FD(bind, (int fd, const struct sockaddr *at, socklen_t size),
-                                             (fd, at, size)) ON_FD(listen, (int fd, int backlog),
-                                                                   (fd, backlog))
-            ON_FD(getsockopt, (int fd, int level, int name, void *restrict value, socklen_t *restrict size),
-                  (fd, level, name, value,
-                   size)) ON_FD(setsockopt, (int fd, int level, int name, const void *value, socklen_t size),
-                                (fd, level, name, value, size))
-                ON_FD(getsockname, (int fd, struct sockaddr *restrict name, socklen_t *restrict size),
-                      (fd, name,
-                       size)) ON_FD(shutdown, (int fd, int end),
-                                    (fd, end)) ON_FD(fstat, (int fd, struct stat *to), (fd, to))
-                    ON_FD(ftruncate64, (int fd, off64_t size), (fd, size)) ON_FD(fsync, (int fd), (fd)) ON_FD(
-                        fdatasync, (int fd),
-                        (
-                            fd)) ON_FD(flock, (int fd, int how_to),
-                                       (fd, how_to)) ON_FD(tcflush, (int fd, int which), (fd, which))
-                        ON_FD(tcgetattr, (int fd, struct termios *line), (fd, line)) ON_FD(
-                            tcsetattr, (int fd, int when, const struct termios *line), (fd, when, line))
-                            ON_FD(grantpt, (int fd), (fd)) ON_FD(unlockpt, (int fd), (fd)) PLAIN(
-                                int, chosen_error,
-                                ptsname_r, fd, true,
-                                (int fd, char *to, size_t room),
-                                (
-                                    fd,
-                                    to,
-                                    room)) ON_FD(inotify_add_watch, (int fd, const char *path, uint32_t mask),
-                                                 (fd, path, mask))
+PLAIN(int, -1, accept4, fd, true,
+      (int fd, struct sockaddr *restrict from, socklen_t *restrict size, int flags), (fd, from, size, flags))
+ON_FD(bind, (int fd, const struct sockaddr *at, socklen_t size), (fd, at, size))
+ON_FD(listen, (int fd, int backlog), (fd, backlog))
+ON_FD(getsockopt, (int fd, int level, int name, void *restrict value, socklen_t *restrict size),
+      (fd, level, name, value, size))
+ON_FD(setsockopt, (int fd, int level, int name, const void *value, socklen_t size),
+      (fd, level, name, value, size))
+ON_FD(getsockname, (int fd, struct sockaddr *restrict name, socklen_t *restrict size), (fd, name, size))
+ON_FD(shutdown, (int fd, int end), (fd, end))
+ON_FD(fstat, (int fd, struct stat *to), (fd, to))
+ON_FD(ftruncate64, (int fd, off64_t size), (fd, size))
+ON_FD(fsync, (int fd), (fd))
+ON_FD(dup2, (int fd, int as), (fd, as))
+ON_FD(fdatasync, (int fd), (fd))
+ON_FD(flock, (int fd, int how_to), (fd, how_to))
+ON_FD(tcflush, (int fd, int which), (fd, which))
+ON_FD(tcgetattr, (int fd, struct termios *line), (fd, line))
+ON_FD(tcsetattr, (int fd, int when, const struct termios *line), (fd, when, line))
+ON_FD(grantpt, (int fd), (fd))
+ON_FD(unlockpt, (int fd), (fd))
+PLAIN(int, chosen_error, ptsname_r, fd, true, (int fd, char *to, size_t room), (fd, to, room))
+ON_FD(inotify_add_watch, (int fd, const char *path, uint32_t mask), (fd, path, mask))
 
-                                BY_NAME(socket, (int domain, int type, int protocol), (domain, type, protocol)) BY_NAME(
-                                    socketpair,
-                                    (int domain, int type, int protocol, int ends[2]),
-                                    (
-                                        domain,
-                                        type, protocol,
-                                        ends)) BY_NAME(posix_openpt, (int flags),
-                                                       (
-                                                           flags)) BY_NAME(pipe2, (int ends[2], int flags),
-                                                                           (ends, flags))
-                                    BY_NAME(eventfd, (unsigned count, int flags), (count, flags)) BY_NAME(
-                                        signalfd, (int fd, const sigset_t *set, int flags),
-                                        (fd,
-                                         set, flags)) BY_NAME(inotify_init1, (int flags),
-                                                              (flags)) BY_NAME(memfd_create,
-                                                                               (const char *name, unsigned flags),
-                                                                               (name, flags))
-                                        BY_NAME(epoll_create1, (int flags), (flags)) BY_NAME(
-                                            epoll_ctl,
-                                            (int epoll, int what, int fd, struct epoll_event *event),
-                                            (epoll, what, fd,
-                                             event)) BY_NAME(epoll_wait,
-                                                             (int epoll, struct epoll_event *events, int room,
-                                                              int ms),
-                                                             (epoll, events, room, ms))
-                                            BY_NAME(
-                                                epoll_pwait,
-                                                (int epoll, struct epoll_event *events,
-                                                 int room, int ms, const sigset_t *mask),
-                                                (epoll, events, room, ms, mask))
-                                                BY_NAME(
-                                                    poll, (struct pollfd * fds, nfds_t count, int ms),
-                                                    (fds, count,
-                                                     ms)) BY_NAME(access, (const char *path, int mode),
-                                                                  (path, mode))
-                                                    BY_NAME(
-                                                        faccessat,
-                                                        (int dir, const char *path, int mode, int flags),
-                                                        (dir, path, mode,
-                                                         flags)) BY_NAME(stat,
-                                                                         (const char *restrict path, struct
-                                                                          stat *restrict to),
-                                                                         (path, to))
-                                                        BY_NAME(
-                                                            lstat,
-                                                            (
-                                                                const char *restrict path,
-                                                                struct stat
-                                                                    *restrict to),
-                                                            (path,
-                                                             to)) BY_NAME(fstatat,
-                                                                          (
-                                                                              int dir,
-                                                                              const char
-                                                                                  *restrict path,
-                                                                              struct
-                                                                              stat *restrict to,
-                                                                              int flags),
-                                                                          (dir, path, to, flags))
-                                                            BY_NAME(
-                                                                mkdir, (const char *path, mode_t mode),
-                                                                (path, mode)) BY_NAME(mkdirat,
-                                                                                      (
-                                                                                          int dir,
-                                                                                          const char
-                                                                                              *path,
-                                                                                          mode_t
-                                                                                              mode),
-                                                                                      (dir, path, mode))
-                                                                BY_NAME(
-                                                                    symlink,
-                                                                    (const char *to, const char *path),
-                                                                    (to, path))
-                                                                    PLAIN(ssize_t, -1, readlink, -1, false,
-                                                                          (const char *restrict path,
-                                                                           char *restrict to, size_t room),
-                                                                          (
-                                                                              path,
-                                                                              to,
-                                                                              room)) BY_NAME(rename,
-                                                                                             (const char *from,
-                                                                                              const char
-                                                                                                  *
-                                                                                                      to),
-                                                                                             (from, to))
-                                                                        BY_NAME(
-                                                                            renameat,
-                                                                            (int from_dir, const char *from,
-                                                                             int to_dir,
-                                                                             const char
-                                                                                 *to),
-                                                                            (from_dir, from, to_dir,
-                                                                             to)) BY_NAME(unlink,
-                                                                                          (const char *path),
-                                                                                          (path))
-                                                                            BY_NAME(
-                                                                                unlinkat,
-                                                                                (int dir, const char *path,
-                                                                                 int flags),
-                                                                                (dir, path, flags))
-                                                                                BY_NAME(
-                                                                                    execv,
-                                                                                    (const char *path,
-                                                                                     char *const
-                                                                                         arguments[]),
-                                                                                    (path, arguments))
-                                                                                    PLAIN(pid_t, -1, fork, -1,
-                                                                                          false, (void), ())
-                                                                                        PLAIN(pid_t, -1,
-                                                                                              waitpid, -1,
-                                                                                              false,
-                                                                                              (pid_t child,
-                                                                                               int *status,
-                                                                                               int options),
-                                                                                              (child, status,
-                                                                                               options))
-                                                                                            PLAIN(
-                                                                                                void *,
-                                                                                                MAP_FAILED,
-                                                                                                mmap, fd,
-                                                                                                false,
-                                                                                                (void *at,
-                                                                                                 size_t size,
-                                                                                                 int rights,
-                                                                                                 int flags,
-                                                                                                 int fd,
-                                                                                                 off_t
-                                                                                                     offset),
-                                                                                                (at, size,
-                                                                                                 rights,
-                                                                                                 flags, fd,
-                                                                                                 offset))
+BY_NAME(socket, (int domain, int type, int protocol), (domain, type, protocol))
+BY_NAME(socketpair, (int domain, int type, int protocol, int ends[2]), (domain, type, protocol, ends))
+BY_NAME(posix_openpt, (int flags), (flags))
+BY_NAME(pipe2, (int ends[2], int flags), (ends, flags))
+BY_NAME(eventfd, (unsigned count, int flags), (count, flags))
+BY_NAME(signalfd, (int fd, const sigset_t *set, int flags), (fd, set, flags))
+BY_NAME(inotify_init1, (int flags), (flags))
+BY_NAME(memfd_create, (const char *name, unsigned flags), (name, flags))
+BY_NAME(epoll_create1, (int flags), (flags))
+BY_NAME(epoll_ctl, (int epoll, int what, int fd, struct epoll_event *event), (epoll, what, fd, event))
+BY_NAME(epoll_wait, (int epoll, struct epoll_event *events, int room, int ms), (epoll, events, room, ms))
+BY_NAME(epoll_pwait, (int epoll, struct epoll_event *events, int room, int ms, const sigset_t *mask),
+        (epoll, events, room, ms, mask))
+BY_NAME(poll, (struct pollfd * fds, nfds_t count, int ms), (fds, count, ms))
+BY_NAME(access, (const char *path, int mode), (path, mode))
+BY_NAME(faccessat, (int dir, const char *path, int mode, int flags), (dir, path, mode, flags))
+BY_NAME(stat, (const char *restrict path, struct stat *restrict to), (path, to))
+BY_NAME(lstat, (const char *restrict path, struct stat *restrict to), (path, to))
+BY_NAME(fstatat, (int dir, const char *restrict path, struct stat *restrict to, int flags),
+        (dir, path, to, flags))
+BY_NAME(mkdir, (const char *path, mode_t mode), (path, mode))
+BY_NAME(mkdirat, (int dir, const char *path, mode_t mode), (dir, path, mode))
+BY_NAME(symlink, (const char *to, const char *path), (to, path))
+PLAIN(ssize_t, -1, readlink, -1, false, (const char *restrict path, char *restrict to, size_t room),
+      (path, to, room))
+BY_NAME(rename, (const char *from, const char *to), (from, to))
+BY_NAME(renameat, (int from_dir, const char *from, int to_dir, const char *to), (from_dir, from, to_dir, to))
+BY_NAME(unlink, (const char *path), (path))
+BY_NAME(unlinkat, (int dir, const char *path, int flags), (dir, path, flags))
+BY_NAME(execv, (const char *path, char *const arguments[]), (path, arguments))
+BY_NAME(execvp, (const char *name, char *const arguments[]), (name, arguments))
+PLAIN(pid_t, -1, fork, -1, false, (void), ())
+PLAIN(pid_t, -1, waitpid, -1, false, (pid_t child, int *status, int options), (child, status, options))
+PLAIN(void *, MAP_FAILED, mmap, fd, false,
+      (void *at, size_t size, int rights, int flags, int fd, off_t offset),
+      (at, size, rights, flags, fd, offset))
 
-                                                                                                struct
-    ifaddrs;
+struct ifaddrs;
 struct if_nameindex;
 int getifaddrs(struct ifaddrs **list);
 unsigned if_nametoindex(const char *name);
@@ -572,3 +495,22 @@ PLAIN(int, chosen_error, pthread_create, -1, false,
       (pthread_t *restrict thread, const pthread_attr_t *restrict attributes, void *(*begin)(void *),
        void *restrict user),
       (thread, attributes, begin, user))
+
+/* Nothing is kept here that was not asked of the next malloc, so that whoever frees it knows it: with a sanitizer in the
+ * program that is the sanitizer's, which need not know of us, and still finds what leaks when a call fails. */
+#define MEMORY(type, name, parameters, arguments)                                 \
+    type name parameters                                                          \
+    {                                                                             \
+        NEXT(name)                                                                \
+        const bool is_own = (uintptr_t)CALLER - program_begin < program_bytes;    \
+        const how_t how = is_own ? strike(#name, -1, false, 0, CALLER) : HOW_NOT; \
+        if (how == HOW_ERROR) return NULL;                                        \
+        type result = next arguments;                                             \
+        AFTER(how);                                                               \
+        return result;                                                            \
+    }
+
+MEMORY(void *, malloc, (size_t size), (size))
+MEMORY(void *, calloc, (size_t count, size_t size), (count, size))
+MEMORY(void *, realloc, (void *old, size_t size), (old, size))
+MEMORY(char *, strdup, (const char *text), (text))

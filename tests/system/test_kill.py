@@ -110,10 +110,9 @@ class Firmware:
 
 
 @pytest.fixture(scope='module')
-def made(torturer, program, pki, tmp_path_factory):
+def made(torturer, program):
     """What the subjects need: an authority, and a server with a signed image of the daemon under another version."""
     torturer.version = subprocess.run([program, '--version'], capture_output=True, text=True, check=True).stdout.split()[1]
-    torturer.signer = update_server.Signer(tmp_path_factory.mktemp('signer'))
     torturer.server = update_server.UpdateServer()
     with open(program, 'rb') as file:
         image = file.read().replace(torturer.version.encode(), b'9.9.9')
@@ -136,10 +135,16 @@ def write(subject, run):
     return run.process.wait(torture.START_S)
 
 
+def remove_link(run):
+    """Of its link nothing but the link may be there."""
+    found = [path for path in run.link.parent.iterdir() if path.name.startswith(run.link.name)]
+    assert found in ([], [run.link]), found
+    run.link.unlink(missing_ok=True)
+
+
 def restart(subject, run):
     """The next daemon has nothing to complain of, and the folder is in order."""
-    if os.path.lexists(run.link):
-        os.unlink(run.link)
+    remove_link(run)
     run.fault = None
     run.start(*subject.arguments())
     assert run.open(), f'it does not start: {run.err()}'
@@ -172,6 +177,28 @@ def trial(made, kind, fault=None):
         run.close()
     run.forget()
     return hit, calls
+
+
+@pytest.mark.parametrize('how', ['before', 'after'])
+@pytest.mark.parametrize('call', ['unlink', 'symlink'])
+def test_killed_while_it_makes_its_link(torturer, call, how):
+    """It finds the link of one that was killed before, and is killed itself; the next one has it, and removes it."""
+    run = torturer.run(test_killed_while_it_makes_its_link, torture.Fault(call, 1, how))
+    try:
+        run.link.symlink_to('/dev/pts/none')
+        run.start()
+        assert run.process.wait(torture.START_S) == -signal.SIGKILL
+        assert [path.name for path in run.folder.iterdir() if path.name.startswith('modem')] in ([], ['modem'])
+        run.fault = None
+        run.start()
+        assert run.open(), run.err()
+        run.detach()
+        run.process.terminate()
+        assert run.process.wait(torture.START_S) == 0
+        remove_link(run)
+        assert not any('modem' in path.name for path in run.folder.iterdir())
+    finally:
+        run.close()
 
 
 @pytest.mark.limit(600)

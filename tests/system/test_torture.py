@@ -1,22 +1,28 @@
 # SPDX-License-Identifier: MIT
 """Every system call of the daemon fails once: it goes on as if nothing had been, or says what it could not do.
 
-ESPAT_TORTURE=all plays every fault; else a choice, the same one each time. ESPAT_TORTURE="tcp read/terminal 7 4" plays that
+ESPAT_TORTURE=all plays every fault, ESPAT_TORTURE=memory those of memory alone; else a choice, the same one each time. ESPAT_TORTURE="tcp read/terminal 7 4" plays that
 one again (4: the errno, or "short" and the like)."""
 
+import collections
+import contextlib
 import errno
+import functools
 import json
 import os
 import random
 import socket
 import ssl
+import tty
 import zlib
 
 import pytest
 
+import flash_image
 import modem
 import servers
 import torture
+import update_server
 from test_names import Question
 
 pytestmark = pytest.mark.torture
@@ -27,6 +33,8 @@ SHARE = int(os.environ.get('ESPAT_TORTURE_SHARE', '6'))
 DATA = random.Random(1).randbytes(3000)
 # An echo by UDP on this machine that is not there by then will not come.
 LOST_S = 1
+# The daemon closes its output when it ends.
+END_S = 1
 
 
 # ---- peers
@@ -374,7 +382,161 @@ def by_socket(run, option, value):
         run.detach()
 
 
-SCENARIOS = [opened, several, settings, tcp, udp, server, passthrough, tls, tls_server, names, station, tcp_port, unix_port]
+def stdio(run):
+    """The host is on standard input, a socket, and standard output, a pipe. What it asks before it closes is answered."""
+    ours, theirs = socket.socketpair()
+    reading, output = os.pipe()
+    reader = os.fdopen(reading, 'rb', buffering=0)
+    for end in (ours, reader):
+        run.stack.callback(end.close)
+    run.reopen = lambda: torture.Host(reader.fileno(), ours.fileno(), None)
+    run.ready_text, run.messages = 'modem on', ('2',)
+    run.spare = 1  # when the pipe cannot be opened once more, it is used as it is
+
+    def finish():
+        host = run.reopen()
+        host.write(b'AT+CMD?\r\n')
+        ours.close()
+        host.expect(b'OK')
+        with contextlib.suppress(torture.Cut):
+            host.quiet(END_S)
+        assert host.at_end, 'its output does not end'
+
+    run.end = finish
+    with theirs:
+        run.start('--stdio', link=False, stdin=theirs, stdout=output)
+    os.close(output)
+    by_line(run)
+
+
+def serial(run):
+    """The host is at the other end of a serial line, whose rate it changes."""
+    ours, theirs = os.openpty()
+    tty.setraw(ours)
+    run.stack.callback(os.close, ours)
+    run.reopen = lambda: torture.Host(ours, ours, None)
+    run.ready_text = 'modem on'
+    run.start('--serial', os.ttyname(theirs), link=False)
+    by_line(run, 'AT+UART_CUR=57600,8,1,0,1', theirs=theirs)
+
+
+def by_line(run, *more, theirs=None):
+    """What a host does that is there from the beginning to the end. `theirs`: the daemon's end of a line, which must not
+    be there without it, for then the host would not see that it is gone."""
+    run.only_host = True
+    is_ready = run.is_ready()
+    if theirs is not None:
+        os.close(theirs)
+    if not is_ready:
+        return
+    run.attach(run.reopen())
+    run.host.expect(b'ready')
+    for line in ('ATE0', *more, 'AT+CMD?', 'AT'):
+        run.host.do(line)
+    run.detach()
+
+
+class Items:
+    """The two items of the partition client_cert, which are to be replaced. Each is the old one or the new one, whole; both
+    are, as soon as the next daemon had a look at them; and nothing else is left by then."""
+
+    def __init__(self, run, may_be_half):
+        self.may_be_half = may_be_half  # a flash that the host may go on to write
+        self.folder = run.state / 'certificates'
+        self.pem = run.torturer.pki.cert('client').read_bytes()
+        self.is_new = False      # which was said
+        self.old, self.new = self.image(b'# old\n'), self.image(b'# new\n')
+        self.folder.mkdir(mode=0o700, parents=True)
+        for number in range(2):
+            self.path(number).write_bytes(b'# old\n' + self.pem)
+        run.checks.append(self.are_whole)
+        run.afterwards.append(lambda: self.are_one(run))
+
+    def path(self, number):
+        return self.folder / f'client_cert.{number}.pem'
+
+    def image(self, mark):
+        return flash_image.partition(*((flash_image.CERT, number, mark + self.pem) for number in range(2)))
+
+    def are_whole(self):
+        for number in range(2):
+            text = self.path(number).read_bytes()
+            assert text in [b'# new\n' + self.pem] + [b'# old\n' + self.pem] * (not self.is_new), text
+
+    def are_one(self, run):
+        host = run.next()
+        self.are_whole()
+        assert self.path(0).read_bytes() == self.path(1).read_bytes(), 'one is old and one is new'
+        names = {path.name for path in self.folder.iterdir()}
+        left = {'client_cert.bin'} if self.may_be_half and not self.is_new else set()
+        assert names <= {self.path(0).name, self.path(1).name} | left, names
+        if not left:
+            assert self.read(host) in [self.new] + [self.old] * (not self.is_new)
+
+    @staticmethod
+    def read(host):
+        head = b'+SYSFLASH:%d,' % flash_image.BYTES
+        host.write(b'AT+SYSFLASH=2,"client_cert",0,%d\r\n' % flash_image.BYTES)
+        while not host.pending.startswith(head):
+            if b'ERROR\r\n' in host.pending:
+                raise torture.Trouble('it is not read')
+            assert host.read(torture.PATIENCE_S), f'{bytes(host.pending)} is the answer to a read'
+        host.take(len(head))
+        data = host.take(flash_image.BYTES)
+        host.expect(b'OK')
+        return data
+
+
+def sysflash(run):
+    """A partition of certificates is read, erased, written in two pieces, and read again."""
+    items = Items(run, may_be_half=True)
+    half = flash_image.BYTES // 8
+    run.start()
+    host = run.open()
+    if not host:
+        return
+    assert items.read(host) == items.old
+    host.do('AT+SYSFLASH=0,"client_cert"')
+    for at, piece in ((0, items.new[:half]), (half, items.new[half:])):
+        host.write(b'AT+SYSFLASH=1,"client_cert",%d,%d\r\n' % (at, len(piece)))
+        host.expect(b'>')
+        host.write(piece)
+        host.expect(b'OK')
+    items.is_new = True
+    assert items.read(host) == items.new
+    run.detach()
+
+
+@functools.cache
+def signature(signer, image):
+    return signer.sign(image)
+
+
+def update(run):
+    """A partition of certificates comes from a server, which is asked for its newest version before."""
+    items = Items(run, may_be_half=False)
+    run.spare = 1  # libuv keeps one from the first update on
+    served = update_server.UpdateServer()
+    run.stack.callback(served.close)
+    served.files = {'client_cert.bin': items.new, 'client_cert.bin.sig': signature(run.torturer.signer, items.new)}
+    host = join(run, '--ota-url', f'http://127.0.0.1:{served.port}', '--ota-key', run.torturer.signer.public)
+    if not host:
+        return
+    run.checks.append(lambda: run.wait_until(lambda: not run.children(), 'espat-fetch ends'))
+    host.write(b'AT+CIUPDATE=0,,"client_cert"\r\n')
+    host.expect(b'OK')
+    items.is_new = True
+    run.detach()
+
+
+def fetch(run):
+    """An update of which the program fails that brings it."""
+    run.victim, run.messages = 'espat-fetch', ()
+    update(run)
+
+
+SCENARIOS = [opened, several, settings, tcp, udp, server, passthrough, tls, tls_server, names, station, tcp_port, unix_port,
+             stdio, serial, sysflash, update, fetch]
 
 
 # ---- what is played
@@ -387,13 +549,35 @@ FOUND = {
     'tcp': [('connect/stream', errno.EINTR)],
     'tls_server': [('openat', errno.EINTR)],
     'station': [('send/raw', errno.EINTR)],
+    'update': [('pread/file', 'one')],
+    'fetch': [('write/stream', errno.EINTR)],
+    'sysflash': [('fcntl/folder', errno.EMFILE)],
+    'stdio': [('openat', errno.EINTR), ('read/stream', errno.ENOMEM)],
+    'unix_port': [('read/stream', errno.ENOMEM), ('writev/stream', errno.ENOBUFS)],
 }
 
 
-def choose(scenario, faults):
-    """A share of the faults that is the same in each run, and other ones in each scenario."""
+def first_of_memory(calls, faults, known):
+    """Of the faults of memory the first at each place of the program that no scenario before had; `known` holds those."""
+    counts, first = collections.Counter(), []
+    places = {}
+    for call in calls:
+        counts[call.name] += 1
+        places[call.name, counts[call.name]] = call.caller
+    for fault in faults:
+        place = places[fault.call, fault.k]
+        if fault.call in torture.MEMORY and place not in known:
+            known.add(place)
+            first.append(fault)
+    return first
+
+
+def choose(scenario, faults, calls, known):
+    """A share of the faults that is the same in each run, and other ones in each scenario; and each place that asks for
+    memory in one scenario."""
     name = scenario.__name__
     found = [fault for fault in faults if (fault.call, fault.how) in FOUND.get(name, [])]
+    found += [fault for fault in first_of_memory(calls, faults, known) if fault not in found]
     others = sorted(set(faults) - set(found), key=lambda fault: zlib.crc32(f'{name} {fault}'.encode()))
     return found + others[:SHARE]
 
@@ -414,25 +598,28 @@ def test_each_call_fails_once(torturer, scenario, figure):
         pytest.fail(f'with no fault at all: {wrong}', pytrace=False)
     calls = clean.calls()
     # Every daemon starts in the same way, which one scenario for each way to start is enough for.
-    first = 0 if scenario in (opened, several, tcp_port, unix_port) else begins(calls)
+    first = 0 if scenario in (opened, several, tcp_port, unix_port, stdio, serial, fetch) else begins(calls)
     faults = torture.plan(calls, first)
     every = len(faults)
     if len(words) == 4:
         faults = [torture.Fault(words[1], int(words[2]), int(words[3]) if words[3].isdigit() else words[3])]
+    elif CHOICE == 'memory':
+        faults = [fault for fault in faults if fault.call in torture.MEMORY]
     elif CHOICE != 'all':
-        faults = choose(scenario, faults)
-    failures, missed, aborted, refused = [], 0, 0, 0
+        faults = choose(scenario, faults, calls, torturer.places_of_memory)
+    failures, missed, aborted, refused, gone = [], 0, 0, 0, 0
     for fault in faults:
         run, wrong = torturer.play(scenario, fault, clean)
         missed += run.struck() is None or run.struck().sign == '='
         aborted += run.aborted
         refused += run.refused
+        gone += run.gone
         if wrong:
             failures.append(f'ESPAT_TORTURE="{scenario.__name__} {fault.call} {fault.k} {fault.how}" '
                             f'({torture.name_of(fault.how)}, {run.where()}): {wrong}')
             figure(failures[-1])
         run.forget()
     figure(f'{scenario.__name__}: {len(calls)} calls, {len(faults)} of {every} faults: {missed} not reached, '
-           f'{refused} refused to start, {aborted} ended by libuv, {len(failures)} wrong')
+           f'{refused} refused to start, {gone} lost their only host, {aborted} ended by libuv, {len(failures)} wrong')
     if failures:
         pytest.fail(f'{len(failures)} faults are not borne', pytrace=False)

@@ -4,6 +4,7 @@
 import collections
 import contextlib
 import errno
+import itertools
 import os
 import pathlib
 import re
@@ -33,6 +34,8 @@ LATE = ('late',)
 BUSY = (errno.EINTR, errno.EAGAIN)
 DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 DISK = (errno.EIO, errno.ENOSPC)
+# What the program itself asks for; not what libraries do.
+MEMORY = ('malloc', 'calloc', 'realloc', 'strdup')
 
 # By function, or by function and what its descriptor is, which counts more. Only what Linux may say of it: a terminal's
 # EIO, say, means that nobody has it open, and flags of a descriptor can always be had.
@@ -52,6 +55,7 @@ FAULTS = {
     'recvfrom/raw': BUSY + (errno.ENOMEM,),
     'pread': (errno.EINTR, errno.EIO) + SHORT,
     'write/pipe': (errno.EINTR,),
+    'write/stream': (errno.EINTR, errno.EPIPE) + SHORT,
     'write/eventfd': (errno.EINTR,),
     'write/file': (errno.EINTR,) + DISK + SHORT,
     'writev/terminal': BUSY + (errno.ENOMEM,) + SHORT,
@@ -122,14 +126,27 @@ FAULTS = {
     'memfd_create': DESCRIPTORS,
     'mmap': (errno.ENOMEM,),
     'fork': (errno.EAGAIN, errno.ENOMEM),
+    'dup2': (errno.EMFILE,),
+    'execvp': (errno.ENOMEM, errno.EACCES),
+    'child:open': DESCRIPTORS,
     'waitpid': (errno.EINTR,),
     'getifaddrs': (errno.ENOMEM, errno.EMFILE),
     'if_nametoindex': (errno.EMFILE,),
     'pthread_create': (errno.EAGAIN,),
+    **dict.fromkeys(MEMORY, (errno.ENOMEM,)),
 }
 
 # These must not be seen by anybody: the call is made again, or the rest is read or written.
 INVISIBLE = {errno.EINTR, errno.EAGAIN, *SHORT, *LATE}
+
+# But these are seen. (call, caller): why.
+SEEN = {
+    ('fork', 'libuv'): 'EAGAIN is no more than a limit: there are too many processes',
+    ('connect/stream', 'libcurl'): 'its sockets do not block, and so no signal interrupts a connect',
+}
+
+# The host's line is gone. Where no other host can come, the daemon ends, and says why.
+GONE = (errno.EPIPE, errno.ECONNRESET)
 
 # Where libuv ends the process itself: its code has no way to tell us. (call, caller): why.
 ABORTS = {
@@ -141,7 +158,8 @@ ABORTS = {
 
 def faults_of(name):
     """What the call is made to do, in turn."""
-    found = FAULTS.get(name, FAULTS.get(name.split('/')[0]))
+    by_kind = name.removeprefix('child:')
+    found = next((FAULTS[key] for key in (name, name.split('/')[0], by_kind, by_kind.split('/')[0]) if key in FAULTS), None)
     assert found is not None, f'{name}: it is not said how this call may fail (FAULTS)'
     return found
 
@@ -153,12 +171,21 @@ def name_of(how):
 Fault = collections.namedtuple('Fault', 'call k how')
 
 
+# A call that is made over and over in a row fails at the first of them and at the last, of each so many.
+ENDS_OF_ROW = 4
+
+
 def plan(calls, first):
-    """Every fault of a run that made these calls, but for those before the `first`."""
-    before = collections.Counter(call.name for call in calls[:first])
-    counts = collections.Counter(call.name for call in calls)
-    return [Fault(name, k, how) for name in sorted(counts) for how in faults_of(name)
-            for k in range(before[name] + 1, counts[name] + 1)]
+    """Every fault of a run that made these calls, but for those before the `first`, and those within a long row."""
+    counts, found = collections.Counter(), []
+    for place, row in itertools.groupby(enumerate(calls), lambda made: (made[1].name, made[1].caller)):
+        row = [number for number, _ in row]
+        inner = set(row[ENDS_OF_ROW:-ENDS_OF_ROW])
+        for number in row:
+            counts[place[0]] += 1
+            if number >= first and number not in inner:
+                found.append((place[0], counts[place[0]]))
+    return sorted((Fault(name, k, how) for name, k in found for how in faults_of(name)), key=str)
 
 
 # ---- the host
@@ -270,20 +297,29 @@ class Run:
         self.host = None
         self.trouble = None
         self.lines = []          # of every host, with the payloads behind them
-        self.checks = []         # what must hold at the end, whatever happened
+        self.checks = []         # what must hold at the end, whatever happened, if the daemon still runs
+        self.afterwards = []     # what must hold when it has ended, however it did
         self.stack = contextlib.ExitStack()
         self.log = folder / 'calls'
         self.process = None
-        self.aborted = self.refused = self.recovered = False
+        self.aborted = self.refused = self.recovered = self.gone = False
         self.reopen = lambda: open_host(self.link)
+        self.victim = None       # the program whose calls fail, if not the daemon's
+        self.only_host = False   # no other one can come
+        self.spare = 0           # descriptors that it can do without
+        self.ready_text = 'try: '
+        self.messages = ('1', '2')  # descriptors on which it writes for a person
+        self.end = lambda: self.process.send_signal(signal.SIGTERM)
 
     # -- for scenarios
 
-    def start(self, *args, link=True):
+    def start(self, *args, link=True, stdin=subprocess.DEVNULL, stdout=None):
         env = {**os.environ, 'FAILING_CALLS_LOG': str(self.log),
                'ASAN_OPTIONS': 'verify_asan_link_order=0:' + os.environ.get('ASAN_OPTIONS', '')}
         if self.fault:
             env['FAILING_CALLS'] = f'{self.fault.call} {self.fault.k} {self.fault.how}'
+        if self.victim:
+            env['FAILING_CALLS_IN'] = self.victim
         # The daemon does not outlive us, however we end: it might be a modem in passthrough, which would knock at its far
         # side's port for ever. What sets that up is not tortured.
         begun_by = ['setpriv', '--pdeathsig', 'KILL', 'env', f'LD_PRELOAD={self.torturer.library}']
@@ -291,7 +327,7 @@ class Run:
         with open(self.folder / 'out', 'wb') as out, open(self.folder / 'err', 'wb') as err:
             self.process = subprocess.Popen(
                 [*begun_by, self.torturer.program, *transport, '--state', self.state, *map(str, args)],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=env)
+                stdin=stdin, stdout=stdout or out, stderr=err, env=env)
         return self.process
 
     def wait_until(self, condition, what, seconds=START_S):
@@ -316,7 +352,8 @@ class Run:
     def is_ready(self):
         """It says that it is, or would if it could. False: it refused to start."""
         def said():
-            return 'try: ' in self.out() or (hits_messages(self) and self.answers())
+            return (self.ready_text in self.out() or self.ready_text in self.all_err() or
+                    (hits_messages(self) and self.answers()))
         return self.wait_until(said, 'the modem')
 
     def open(self):
@@ -341,8 +378,12 @@ class Run:
     def out(self):
         return (self.folder / 'out').read_text(errors='replace')
 
-    def err(self):
+    def all_err(self):
         return (self.folder / 'err').read_text(errors='replace')
+
+    def err(self):
+        """Without what is said of a modem on standard input and output: that it is there."""
+        return re.sub(r'^espat \d\S*: modem on .*\n', '', self.all_err(), flags=re.M)
 
     def calls(self):
         if not self.log.exists():
@@ -352,6 +393,18 @@ class Run:
 
     def struck(self):
         return next((call for call in self.calls() if call.sign in '!='), None)
+
+    def next(self, *args):
+        """The host of another daemon, which begins with what this one left, and of which nothing fails."""
+        folder = self.folder / 'next'
+        folder.mkdir()
+        run = Run(self.torturer, self.scenario, folder)
+        run.state = self.state
+        self.stack.callback(run.close)
+        run.start(*args)
+        assert run.open(), f'the next one does not start: {run.err()}'
+        assert run.err() == '', f'the next one says: {run.err()}'
+        return run.host
 
     # -- the end
 
@@ -365,6 +418,9 @@ class Run:
 
     def descriptors(self):
         return len(os.listdir(f'/proc/{self.process.pid}/fd'))
+
+    def children(self):
+        return pathlib.Path(f'/proc/{self.process.pid}/task/{self.process.pid}/children').read_text().split()
 
     def recover(self):
         """A host that comes anew gets its answers, and after AT+RST the modem is as if nothing had been."""
@@ -391,9 +447,12 @@ class Run:
         if not call:
             return 'not reached'
         found = re.fullmatch(r'(.+)\+(0x[0-9a-f]+)', call.caller)
-        if not found or found[1] != os.path.basename(str(self.torturer.program)):
+        program = pathlib.Path(self.torturer.program)
+        if self.victim:
+            program = program.with_name(self.victim)
+        if not found or found[1] != program.name:
             return call.caller
-        done = subprocess.run(['addr2line', '-f', '-s', '-e', str(self.torturer.program), hex(int(found[2], 16) - 1)],
+        done = subprocess.run(['addr2line', '-f', '-s', '-e', str(program), hex(int(found[2], 16) - 1)],
                               capture_output=True, text=True, check=False)
         return ' '.join(done.stdout.split()) or call.caller
 
@@ -414,6 +473,7 @@ class Torturer:
     def __init__(self, program, library, folder):
         self.program, self.library, self.folder = program, library, folder
         self.number = 0
+        self.places_of_memory = set()  # that were played
 
     def run(self, scenario, fault=None):
         self.number += 1
@@ -426,6 +486,8 @@ class Torturer:
         run = self.run(scenario, fault)
         try:
             wrong = judge(run, clean)
+            for check in run.afterwards if not wrong else ():
+                check()
         except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
             wrong = f'{type(error).__name__}: {error}'
         finally:
@@ -468,39 +530,50 @@ def judge(run, clean):
             return judge_end(run, run.process.wait(END_S))
         raise
     run.left = run.descriptors()
-    while clean and run.left != clean.left and time.monotonic() < deadline:
+    while clean and not clean.left - run.spare <= run.left <= clean.left and time.monotonic() < deadline:
         time.sleep(0.002)
         run.left = run.descriptors()
-    if clean and run.left != clean.left:
+    if clean and not clean.left - run.spare <= run.left <= clean.left:
         return f'{run.left} descriptors are open, {clean.left} in a clean run'
-    run.process.send_signal(signal.SIGTERM)
+    try:
+        run.end()
+    except (Trouble, Cut, OSError) as trouble:
+        run.trouble = str(trouble)
     try:
         status = run.process.wait(START_S)
     except subprocess.TimeoutExpired:
-        return 'it does not end on SIGTERM'
+        return 'it does not end when it is told to'
+    if clean and status != 0:
+        return judge_end(run, status)
     return judge_rest(run, clean, status)
+
+
+def struck_in(run, places):
+    """The call that was struck is one of these (call, caller)."""
+    struck = run.struck()
+    return struck is not None and any(struck.name == call and struck.caller.startswith(caller) for call, caller in places)
 
 
 def hits_messages(run):
     """The call that was struck was to write for a person."""
     struck = run.struck()
-    return struck is not None and struck.fd in ('1', '2')
+    return struck is not None and struck.fd in run.messages
 
 
 def judge_end(run, status):
     """It ended by itself."""
-    struck = run.struck()
     err = run.err()
-    if status == -signal.SIGABRT and struck and 'Sanitizer' not in err:
-        for call, caller in ABORTS:
-            if struck.name == call and struck.caller.startswith(caller):
-                run.aborted = True
-                return None
+    if status == -signal.SIGABRT and 'Sanitizer' not in err and struck_in(run, ABORTS):
+        run.aborted = True
+        return None
     lines = err.splitlines()
     if status in (1, 2) and run.host is None and not run.lines and (hits_messages(run) or len(lines) == 1):
         if all(line.startswith('espat: ') for line in lines):
             run.refused = True
             return None
+    if status == 1 and run.only_host and run.fault.how in GONE and len(lines) == 1 and ' is gone' in err:
+        run.gone = True
+        return None
     return f'it ended with {status}: {err}'
 
 
@@ -513,7 +586,7 @@ def judge_rest(run, clean, status):
         return f'stderr: {err}'
     if not clean and run.trouble:
         return run.trouble
-    if clean and run.fault.how in INVISIBLE:
+    if clean and run.fault.how in INVISIBLE and not struck_in(run, SEEN):
         if run.trouble:
             return f'{name_of(run.fault.how)} is seen: {run.trouble}'
         if run.lines != clean.lines:
