@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Every system call of the daemon fails once: it goes on as if nothing had been, or says what it could not do.
 
-ESPAT_TORTURE=all plays every fault, ESPAT_TORTURE=memory those of memory alone; else a choice, the same one each time. ESPAT_TORTURE="tcp read/terminal 7 4" plays that
-one again (4: the errno, or "short" and the like)."""
+ESPAT_TORTURE=all plays every fault (of a call that is made over and over in a row those of the first and the last few),
+ESPAT_TORTURE=memory those of memory alone; else a choice, the same one each time. ESPAT_TORTURE="tcp read/terminal 7 4"
+plays that one again (4: the errno, or "short" and the like)."""
 
 import collections
 import contextlib
