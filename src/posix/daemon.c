@@ -79,6 +79,18 @@ static void hand_over_signals(espat_daemon_t *d)
     if (d->signal) (void)raise(d->signal);
 }
 
+/* The thread begins with the first work and takes no signal, as its creator does not then: it would take the default action
+ * of one that comes between two images, which the loop's thread has blocked by then. */
+int espat_daemon_work(espat_daemon_t *d, uv_work_t *request, uv_work_cb work, uv_after_work_cb done)
+{
+    sigset_t before;
+    (void)sigprocmask(SIG_BLOCK, NULL, &before);
+    block_signals(SIG_BLOCK);
+    int error = uv_queue_work(&d->loop, request, work, done);
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
+
 /* ---------------------------------------------------------------- the start */
 
 static bool catch_signals(espat_daemon_t *d)

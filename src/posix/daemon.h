@@ -46,6 +46,9 @@ typedef struct espat_daemon {
 /* Runs modems as the options say until a signal or the end of their input. Returns the exit status. */
 int espat_daemon_run(espat_daemon_t *d);
 
+/* As uv_queue_work, on the one thread that works in order; 0, or libuv's error. */
+int espat_daemon_work(espat_daemon_t *d, uv_work_t *request, uv_work_cb work, uv_after_work_cb done);
+
 /* Ends it so that the system image that is the choice now can start. */
 void espat_daemon_restart(espat_daemon_t *d);
 

@@ -99,7 +99,7 @@ static int start(work_t *w, espat_daemon_t *d)
         w->state_fd = fcntl(d->folder.dir_fd, F_DUPFD_CLOEXEC, 0);
         if (w->state_fd < 0) return uv_translate_sys_error(errno);
     }
-    return uv_queue_work(&d->loop, &w->request, work, done);
+    return espat_daemon_work(d, &w->request, work, done);
 }
 
 void espat_provision_act(espat_provision_t *p, const espat_action_flash_t *action)

@@ -53,7 +53,7 @@ void espat_rollback_start(struct espat_modem *modem, uint16_t serial)
         r->modem_index = modem->index;
         r->serial = serial;
         r->state_fd = fcntl(d->folder.dir_fd, F_DUPFD_CLOEXEC, 0);
-        if (r->state_fd >= 0 && uv_queue_work(&d->loop, &r->work, roll_back, rolled_back) == 0) return;
+        if (r->state_fd >= 0 && espat_daemon_work(d, &r->work, roll_back, rolled_back) == 0) return;
         if (r->state_fd >= 0) close(r->state_fd);
         free(r);
     }

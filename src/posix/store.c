@@ -216,7 +216,7 @@ static void written(uv_work_t *request, int status)
 static void start(espat_store_t *store, espat_store_work_t *work)
 {
     store->running = work;
-    int status = uv_queue_work(&store->modem->daemon->loop, &work->request, write_file, written);
+    int status = espat_daemon_work(store->modem->daemon, &work->request, write_file, written);
     if (status < 0) written(&work->request, status);
 }
 
@@ -272,8 +272,7 @@ void espat_store_close(espat_store_t *store)
         espat_store_work_t *last = store->queued;
         last->store = NULL;
         /* The only worker thread writes in order, so that this one comes after the running one. */
-        if (uv_queue_work(&store->modem->daemon->loop, &last->request, write_file, written) < 0)
-            free_work(last);
+        if (espat_daemon_work(store->modem->daemon, &last->request, write_file, written) < 0) free_work(last);
     }
     if (store->running) store->running->store = NULL;
     store->queued = store->running = NULL;

@@ -130,7 +130,7 @@ static void fetched(job_t *job)
     }
     job->why[0] = '\0';
     job->work.data = job;
-    if (uv_queue_work(&job->daemon->loop, &job->work, install, installed) != 0) end(job, false, "no memory");
+    if (espat_daemon_work(job->daemon, &job->work, install, installed) != 0) end(job, false, "no memory");
 }
 
 static void closed(uv_handle_t *handle)

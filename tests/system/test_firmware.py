@@ -4,6 +4,7 @@ The images are this very daemon under other version numbers, and small programs 
 
 import json
 import os
+import pathlib
 import random
 import re
 import shutil
@@ -353,6 +354,18 @@ def test_stdio(start, arguments, server, image_of):
     assert version_of(port) == '8.8.8'
     pipes[1].close()
     assert daemon.wait() == 0
+
+
+def test_only_the_loop_takes_signals(run):
+    """Between two images their action is the default one, which would end the process in any thread that does not block them."""
+    daemon, port = run()
+    port.command('AT+CWMODE=1')  # a thread has stored it
+    others = [task for task in pathlib.Path(f'/proc/{daemon.pid}/task').iterdir() if task.name != str(daemon.pid)]
+    assert others
+    for task in others:
+        blocked = int(re.search(r'SigBlk:\s*(\w+)', (task / 'status').read_text())[1], 16)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            assert blocked & 1 << number - 1, f'{task.name} takes {number.name}'
 
 
 @pytest.mark.parametrize('ignored', ['', 'INT HUP'])
