@@ -46,6 +46,7 @@ static void forget(espat_t *e)
     espat_line_clear(e);
     e->job = (espat_job_t){ 0 };
     e->gap.on = false;
+    e->gap.until = 0;
     e->input = ESPAT_INPUT_LINE;
     e->echo = true;
     e->syslog = false;
@@ -321,8 +322,7 @@ size_t espat_uart_rx(espat_t *e, const uint8_t *p, size_t n, uint64_t now)
 {
     size_t taken = 0;
     e->now = now;
-    /* What is owed goes before the answer, or a host that sends on and on would never hear it. */
-    if (e->gap.on && n > 0) {
+    if (espat_urc_is_overdue(e)) { /* before the answer: behind it stands the next gap */
         espat_urc_release(e);
         settle(e);
     }
@@ -516,7 +516,7 @@ void espat_init(espat_t *e, const espat_config_t *config)
     memset(e, 0, offsetof(espat_t, text));
     e->profile = config->profile != NULL ? config->profile : espat_profile_find("2.1", "host");
     e->can_update = config->update;
-    e->gap.ms = config->send_gap_ms;
+    e->gap.ms = config->gap_ms;
     e->trace = config->trace;
     e->user = config->user;
     espat_output_init(e);

@@ -55,10 +55,10 @@ typedef struct espat_config {
     uint8_t *wide_window;
     uint32_t wide_window_bytes;
     bool update; /* the port can do ESPAT_ACTION_UPDATE; else AT+CIUPDATE is ERROR */
-    /* So long behind SEND OK, in ms, nothing is said that the host did not ask for, unless it speaks first. Over the air no
-     * peer answers sooner, and host programs rely on that: they look for SEND OK at the end of what has come. 0: a message
-     * follows at once. */
-    uint16_t send_gap_ms;
+    /* So long behind SEND OK and behind the OK of a connection, in ms, nothing is said that the host did not ask for. Over the
+     * air no peer answers sooner, and host programs rely on that: they look for these words at the end of what has come,
+     * and often send again before they listen. 0: a message follows at once. */
+    uint16_t gap_ms;
     /* Called with one line of text (no line end) for each refused command, with the rule that refused it, and for what
      * the host is not told. NULL: nothing. It must not call the engine. */
     void (*trace)(void *user, const char *text);

@@ -339,7 +339,7 @@ typedef enum espat_timer {
     ESPAT_TIMER_PACKET, /* passthrough: 20 ms without a byte end a packet */
     ESPAT_TIMER_RECONNECT,
     ESPAT_TIMER_SEND, /* AT+CIPTCPOPT's send timeout */
-    ESPAT_TIMER_GAP,  /* behind SEND OK */
+    ESPAT_TIMER_GAP,  /* behind SEND OK and the OK of a connection */
     ESPAT_TIMER_PING,
     ESPAT_TIMER_UPDATE, /* AT+CIUPDATE's 3 minutes */
     ESPAT_TIMER_SNTP,
@@ -367,8 +367,9 @@ typedef struct espat {
     espat_input_t input;
     espat_line_t line;
     struct {
-        uint16_t ms; /* espat_config_t.send_gap_ms */
-        bool on;     /* from SEND OK on: messages wait */
+        uint64_t until; /* messages wait no longer, though one gap may follow the other; 0: none waits */
+        uint16_t ms;    /* espat_config_t.gap_ms */
+        bool on;
     } gap;
     espat_data_t data;
     espat_job_t job;

@@ -11,6 +11,9 @@
 /* The longest message: CR LF, +IPD with an IPv6 address, and the CR LF behind the payload. */
 #define ESPAT_URC_BYTES 128
 
+/* So long may messages wait for one gap after the other. */
+#define GAPS_LIMIT_MS 50
+
 /* AT+SYSMSG bit 1: +LINK_CONN instead of CONNECT. */
 #define SYSMSG_LINK_CONN 2u
 
@@ -287,7 +290,15 @@ static bool update_message(espat_t *e)
 
 void espat_urc_hold(espat_t *e)
 {
-    e->gap.on = e->gap.ms != 0;
+    if (e->gap.ms == 0) return;
+    e->gap.on = true;
+    espat_timer_stop(e, ESPAT_TIMER_GAP);
+    if (e->gap.until == 0) e->gap.until = e->now + GAPS_LIMIT_MS;
+}
+
+bool espat_urc_is_overdue(const espat_t *e)
+{
+    return e->gap.on && e->now >= e->gap.until;
 }
 
 void espat_urc_release(espat_t *e)
@@ -296,7 +307,7 @@ void espat_urc_release(espat_t *e)
     espat_timer_stop(e, ESPAT_TIMER_GAP);
 }
 
-/* The gap begins when the host can have read SEND OK, however slow its line is. */
+/* The gap begins when the host can have read what is before it, however slow its line is. */
 static bool is_held(espat_t *e)
 {
     if (!e->gap.on) return false;
@@ -308,6 +319,7 @@ static bool is_held(espat_t *e)
 bool espat_urc_write(espat_t *e)
 {
     if (is_held(e) || espat_reply_room(e) < ESPAT_URC_BYTES) return false;
+    e->gap.until = 0;
     return update_message(e) || loss_message(e) || joined_message(e) || any_link_message(e) ||
            softap_message(e);
 }

@@ -8,9 +8,12 @@
 /* Writes one message that is owed. False: none is, or there is no room. */
 bool espat_urc_write(espat_t *e);
 
-/* SEND OK was written: messages wait until it has left and the gap behind it is over, or until the host speaks. */
+/* A gap begins: messages wait until what was written has left and e->gap.ms are over. */
 void espat_urc_hold(espat_t *e);
 void espat_urc_release(espat_t *e);
+
+/* They have waited long enough, gap behind gap: a host that sends on and on must hear them all the same. */
+bool espat_urc_is_overdue(const espat_t *e);
 
 /* CONNECT (or +LINK_CONN) and CLOSED of one link, by a command whose answer holds them. */
 void espat_urc_connect(espat_t *e, uint8_t link);

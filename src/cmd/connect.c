@@ -67,7 +67,10 @@ static espat_result_t cipstart_resume(espat_t *e)
     }
     if (l->state == ESPAT_LINK_OPENING || l->connect_due) return ESPAT_WAIT;
     espat_timer_stop(e, ESPAT_TIMER_CONNECT);
-    if (l->opened) return ESPAT_OK;
+    if (l->opened) {
+        espat_urc_hold(e);
+        return ESPAT_OK;
+    }
     if (espat_reply_missing(e, l->why)) { /* the network was never reached: no CLOSED */
         espat_link_free(e, e->job.link);
         return espat_refuse(e, "AT+CIPSSLCCONF names an item that does not exist");

@@ -12,7 +12,7 @@
 #define TURNS 16
 
 /* A host program that looks every millisecond finds SEND OK alone, and is still answered sooner than over the air. */
-#define SEND_GAP_MS 5
+#define GAP_MS 5
 
 uint64_t espat_modem_now(const espat_modem_t *m)
 {
@@ -194,7 +194,7 @@ static void make(espat_modem_t *m)
         .wide_window = m->window.memory,
         .wide_window_bytes = ESPAT_WIDE_WINDOW_BYTES,
         .update = o->ota_http.text[0] || o->ota_https.text[0],
-        .send_gap_ms = SEND_GAP_MS,
+        .gap_ms = GAP_MS,
         .trace = espat_trace_on(&m->daemon->trace) ? refused : NULL,
         .user = m,
     };

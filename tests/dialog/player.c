@@ -279,7 +279,7 @@ static sim_config_t configuration(const player_t *p, const espat_profile_t *prof
     config.modem.mac = c->mac;
     config.modem.baud = c->baud;
     config.modem.update = c->update;
-    config.modem.send_gap_ms = c->gap_ms;
+    config.modem.gap_ms = c->gap_ms;
     if (c->join) {
         config.modem.join_ssid = c->join_ssid;
         config.modem.join_password = c->join_password[0] ? c->join_password : NULL;

@@ -204,7 +204,7 @@ static void configure(trial_t *t, FILE *log)
     config.late_ms = t->kind == FAULT_TOO_LATE ? TOO_LATE_MS : LATE_MS;
     if (t->kind == FAULT_RANDOM) config.drain = (sim_drain_t)sim_bytes_random(&t->random, 3);
     config.wide = t->kind == FAULT_RANDOM && (t->k & 1) != 0;
-    config.modem.send_gap_ms = t->kind == FAULT_RANDOM && (t->k & 2) != 0 ? 5 : 0;
+    config.modem.gap_ms = t->kind == FAULT_RANDOM && (t->k & 2) != 0 ? 5 : 0;
     config.modem.update = true;
     config.radio.ip = (espat_ip_t){ 4, { 10, 0, 0, 2 } };
     config.radio.gateway = (espat_ip_t){ 4, { 10, 0, 0, 1 } };

@@ -137,7 +137,7 @@ void fuzz_port_init(fuzz_port_t *p, uint8_t how)
         .join_ssid = (how & 4) != 0 ? "home" : NULL,
         .join_password = (how & 8) != 0 ? "secret99" : NULL,
         .update = (how & 16) != 0,
-        .send_gap_ms = (how & 64) != 0 ? 5 : 0,
+        .gap_ms = (how & 64) != 0 ? 5 : 0,
         .trace = traced,
         .user = p,
     };
