@@ -322,7 +322,7 @@ size_t espat_uart_rx(espat_t *e, const uint8_t *p, size_t n, uint64_t now)
 {
     size_t taken = 0;
     e->now = now;
-    if (espat_urc_is_overdue(e)) { /* before the answer: behind it stands the next gap */
+    if (e->gap.on && espat_urc_is_overdue(e)) { /* before the answer: behind it stands the next gap */
         espat_urc_release(e);
         settle(e);
     }

@@ -298,7 +298,7 @@ void espat_urc_hold(espat_t *e)
 
 bool espat_urc_is_overdue(const espat_t *e)
 {
-    return e->gap.on && e->now >= e->gap.until;
+    return e->now >= e->gap.until;
 }
 
 void espat_urc_release(espat_t *e)

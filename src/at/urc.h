@@ -12,7 +12,7 @@ bool espat_urc_write(espat_t *e);
 void espat_urc_hold(espat_t *e);
 void espat_urc_release(espat_t *e);
 
-/* They have waited long enough, gap behind gap: a host that sends on and on must hear them all the same. */
+/* In a gap: they have waited long enough, gap behind gap. A host that sends on and on must hear them all the same. */
 bool espat_urc_is_overdue(const espat_t *e);
 
 /* CONNECT (or +LINK_CONN) and CLOSED of one link, by a command whose answer holds them. */
