@@ -175,7 +175,7 @@ typedef struct espat_stats {
     uint32_t dropped;   /* datagrams lost because passive mode's buffer was full, or too large */
     uint32_t unread;    /* bytes in the receive windows, with those that stand in the output */
     uint8_t links_open; /* links with a network side */
-    bool idle;          /* no command at work, no data expected, no message held back behind SEND OK */
+    bool idle;          /* no command at work, no data expected, no message held back in a gap */
     uint32_t baud;      /* of the line as it is now */
 } espat_stats_t;
 
